@@ -30,7 +30,7 @@ Show: TypeAlias = Callable[[Sequence[str], Sequence[str]], list[Properties]]
 OF_THE_PATH: Final = ("LoadState", "UnitFileState", "ActiveState", "Result", "Paths")
 OF_THE_SERVICE: Final = (
     *("Environment", "EnvironmentFiles", "ExecStart"),
-    *("ExecMainStatus", "InactiveEnterTimestamp"),
+    *("SubState", "ExecMainStatus", "InactiveEnterTimestamp"),
 )
 OF_THE_SERVER: Final = ("LoadState", "ActiveState", "CanReload")
 FEW: Final = 16  # units that are read even if systemd has to read their files
@@ -69,6 +69,7 @@ class ReloadUnit:
         watched: The paths that the path unit watches.
         servers: The units that are reloaded; empty without ``UNIT=``.
         needs_server: Whether the command takes the names from ``UNIT=``, which is not in a file.
+        takes_request: Whether the service is removing the request, or waits until it can.
         result: How the last run of the service ended: ``success``, ``exit-code`` …
         exit_status: Of the last run.
         ended: When it ended; None if it has not run since the start of the machine.
@@ -81,6 +82,7 @@ class ReloadUnit:
     watched: tuple[str, ...] = ()
     servers: tuple[ServerUnit, ...] = ()
     needs_server: bool = True
+    takes_request: bool = False
     result: str = "success"
     exit_status: int = 0
     ended: datetime | None = None
@@ -221,6 +223,7 @@ def parsed(gateway: str, path: Properties, service: Properties) -> ReloadUnit:
         tuple(line.rpartition(" (")[0] or line for line in path.get("Paths", "").splitlines()),
         tuple(map(ServerUnit, servers)),
         is_named and not service.get("EnvironmentFiles"),
+        service.get("SubState", "") == "start-pre",
         service.get("Result", ""),
         int(status) if status.isdecimal() else 0,
         _moment(service.get("InactiveEnterTimestamp", "")),
@@ -271,6 +274,12 @@ def reload_problem(unit: ReloadUnit, gateway_directory: Path) -> ReloadProblem |
         what = ", and ".join(each for each, _ in missing)
         fix = "; then ".join(fix for _, fix in reversed(missing))
         return ReloadProblem(Lack.INCOMPLETE if unit.is_wanted else Lack.NOT_SET_UP, what, fix)
+    request = gateway_directory / FILE_NAME
+    if unit.takes_request and os.path.lexists(request):
+        what = f"{unit.service} cannot remove {request}"
+        return ReloadProblem(
+            Lack.FAILED, what, "remove it as root, or make its file system writable"
+        )
     if unit.ended is not None and unit.result not in {"", "success"}:
         what = f"{unit.service}: {unit.last_run}"
         return ReloadProblem(Lack.FAILED, what, f"see journalctl -u {unit.service}")

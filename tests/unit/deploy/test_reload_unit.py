@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatecert.deploy.reload_request import FILE_NAME
 from gatecert.deploy.reload_unit import (
     FEW,
     Lack,
@@ -253,3 +254,20 @@ def test_a_run_that_failed_is_a_problem_of_its_own(result: str, shown: str) -> N
     assert problem.lack is Lack.FAILED
     assert f"last run failed ({shown}), 2026-11-29 10:52:49 UTC" in problem.what
     assert problem.fix == "see journalctl -u gatecert-reload@boston.service"
+
+
+def test_a_request_that_cannot_be_removed_is_a_problem_while_the_service_waits(
+    tmp_path: Path,
+) -> None:
+    waiting = read(PATH_UNIT, SERVICE + "SubState=start-pre\n", OCSERV)
+    assert waiting.takes_request
+    waiting = replace(waiting, watched=(), result="success")
+    assert reload_problem(waiting, tmp_path) is None
+    (tmp_path / FILE_NAME).mkdir()
+
+    problem = reload_problem(waiting, tmp_path)
+
+    assert problem is not None
+    assert problem.lack is Lack.FAILED
+    assert problem.what == f"{waiting.service} cannot remove {tmp_path}/reload-wanted"
+    assert problem.fix == "remove it as root, or make its file system writable"
