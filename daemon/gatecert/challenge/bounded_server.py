@@ -1,12 +1,16 @@
 """A minimal TCP server for the http-01 and tls-alpn-01 responders.
 
-The server faces the Internet, possibly as root, for a few seconds at a time. It therefore uses one
-thread and bounds everything: the total time of a connection (not the time between two bytes), the
-bytes it may send, and the number of connections. When the server is full, a new connection replaces
-the oldest connection of the network (IPv4 address or IPv6 /64) that has the most. Readable
-connections are served in order of how few their network has. A flood from one address therefore
-competes only with itself. A `ConnectionHandler` processes the bytes of one connection; it knows no
-sockets and is created with the first byte, so an idle connection costs next to nothing.
+The server faces the Internet, possibly as root. It therefore uses one thread and bounds everything:
+the time before the first byte, the total time of a connection (not the time between two bytes), the
+bytes it may send, and the number of connections, of one network (IPv4 address or IPv6 /64) and of
+all. When a network has all that it may have, its new connection replaces its oldest one; when the
+server is full, a new connection replaces the oldest one of the network that has the most. Readable
+connections are served in order of how few their network has, those that have begun first, and only
+for a short time before new connections are accepted again. A flood from one address therefore
+competes only with itself, and one from the CA's own address, such as that of a proxy, has to open
+hundreds of connections within the CA's round-trip time. A `ConnectionHandler` processes the bytes
+of one connection; it knows no sockets and is created with the first byte, so an idle connection
+costs next to nothing.
 
 A listener is closed only after the connections in its accept queue have been served: the kernel
 would reset them, even while another process listens on the same port.
@@ -20,7 +24,6 @@ import selectors
 import socket
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,9 +37,12 @@ logger = logging.getLogger(__name__)
 READ_SIZE = 8192
 MAX_RECEIVED = 65_536  # bytes of one connection; a handler may allow fewer
 CONNECTION_SECONDS = 10.0
+SILENT_SECONDS = 3.0  # before the first byte, which a CA sends at once: one lost packet
 DRAIN_SECONDS = 0.5  # for connections that are open when the server stops
-MAX_CONNECTIONS = 64
-BACKLOG = 128
+MAX_CONNECTIONS = 320  # two servers leave some of the usual 1,024 descriptors of a process
+MAX_OF_NETWORK = 256
+BACKLOG = 1024  # connections that the kernel completes while this process waits for a processor
+TURN_SECONDS = 0.02  # for readable connections, before new ones are accepted
 ACCEPT_PAUSE_SECONDS = 0.05  # while the process lacks file descriptors or memory
 
 
@@ -48,11 +54,15 @@ class ServerLimits:
         connection_seconds: The lifetime of a connection.
         drain_seconds: The time for connections that are open when the server stops.
         connections: The number of connections at the same time.
+        of_network: The number of connections of one network.
+        silent_seconds: The time before the first byte.
     """
 
     connection_seconds: float = CONNECTION_SECONDS
     drain_seconds: float = DRAIN_SECONDS
     connections: int = MAX_CONNECTIONS
+    of_network: int = MAX_OF_NETWORK
+    silent_seconds: float = SILENT_SECONDS
 
 
 LIMITS = ServerLimits()
@@ -85,6 +95,7 @@ class _Connection:
 
     Attributes:
         network: The client's network; connections are counted by it.
+        began: Instant on ``time.monotonic()`` at which it was accepted.
         ends: Instant on ``time.monotonic()`` at which the connection is closed.
         handler: None until the first byte arrives.
         received: Bytes received so far.
@@ -93,6 +104,7 @@ class _Connection:
     channel: socket.socket
     peer: str
     network: bytes
+    began: float
     ends: float
     handler: ConnectionHandler | None = None
     received: int = 0
@@ -120,7 +132,8 @@ class BoundedServer:
         self._listeners = listeners
         self._make_handler = make_handler
         self._kind = kind
-        self._connections: dict[_Connection, None] = {}  # oldest first
+        self._connections: dict[_Connection, None] = {}
+        self._by_network: dict[bytes, dict[_Connection, None]] = {}  # oldest first
         self._closed = threading.Event()
         self._stopping = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -163,14 +176,21 @@ class BoundedServer:
                 ready.append(key.data)
             elif isinstance(key.fileobj, socket.socket):
                 self._accept(key.fileobj)
-        counts = self._counts()
-        for connection in sorted(ready, key=lambda each: counts[each.network]):
-            if connection in self._connections:  # not closed for another one meanwhile
-                self._handle(connection)
+        self._serve_ready(ready)
         now = time.monotonic()
         for expired in [each for each in self._connections if each.ends <= now]:
             self._close(expired)
         return not stopping
+
+    def _serve_ready(self, ready: list[_Connection]) -> None:
+        """Serve readable connections for a turn; the selector returns the others again."""
+        left = [each for each in ready if each in self._connections]  # not closed for another one
+        left.sort(key=lambda each: (len(self._by_network[each.network]), each.handler is None))
+        end = time.monotonic() + TURN_SECONDS
+        for connection in left:
+            self._handle(connection)
+            if time.monotonic() > end:
+                return
 
     def _next_timeout(self) -> float | None:
         ends = min((each.ends for each in self._connections), default=None)
@@ -202,25 +222,23 @@ class BoundedServer:
                 time.sleep(ACCEPT_PAUSE_SECONDS)
                 return
             channel.settimeout(0)
-            peer = str(address[0])
-            ends = time.monotonic() + self._limits.connection_seconds
-            connection = _Connection(channel, peer, network_of(peer), ends)
+            peer = str(address[0]) if address else "local"  # of a Unix socket
+            began = time.monotonic()
+            ends = began + min(self._limits.silent_seconds, self._limits.connection_seconds)
+            connection = _Connection(channel, peer, network_of(peer), began, ends)
             self._make_room(connection.network)
             self._connections[connection] = None
+            self._by_network.setdefault(connection.network, {})[connection] = None
             self._selector.register(channel, selectors.EVENT_READ, connection)
 
     def _make_room(self, network: bytes) -> None:
-        """If the server is full, close the oldest connection of the network that has the most."""
-        if len(self._connections) < self._limits.connections:
-            return
-        counts = self._counts()
-        counts[network] += 1
-        most = max(counts[each.network] for each in self._connections)
-        self._close(next(each for each in self._connections if counts[each.network] == most))
-
-    def _counts(self) -> Counter[bytes]:
-        """Count the connections of each network."""
-        return Counter(each.network for each in self._connections)
+        """Close the oldest connection of a network, if it or the server has all it may have."""
+        ours = self._by_network.get(network, {})
+        if len(ours) >= self._limits.of_network:
+            self._close(next(iter(ours)))
+        elif len(self._connections) >= self._limits.connections:
+            most = max(self._by_network.values(), key=len)
+            self._close(next(iter(ours if len(ours) == len(most) else most)))
 
     def _handle(self, connection: _Connection) -> None:
         try:
@@ -241,6 +259,7 @@ class BoundedServer:
         data = connection.channel.recv(READ_SIZE)
         connection.received += len(data)
         if connection.handler is None:
+            connection.ends = connection.began + self._limits.connection_seconds
             connection.handler = self._make_handler(connection.peer)
         connection.unsent = connection.handler.receive(data)
         ended = not data or connection.received > MAX_RECEIVED
@@ -262,6 +281,10 @@ class BoundedServer:
     def _close(self, connection: _Connection) -> None:
         if connection in self._connections:
             del self._connections[connection]
+            siblings = self._by_network[connection.network]
+            del siblings[connection]
+            if not siblings:
+                del self._by_network[connection.network]
             self._selector.unregister(connection.channel)
             connection.channel.close()
 

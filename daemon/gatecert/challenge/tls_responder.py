@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+from weakref import ref
 
 from OpenSSL import SSL
 
@@ -56,6 +57,7 @@ class TlsHandler:
         answer: Returns the certificate for a server name; None if it is not under validation.
         fetched: Called with the server name once a client has received its certificate.
         peer: The client's address, for the log.
+        context: Of `server_context`; several handlers of one thread may share it.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class TlsHandler:
         answer: Callable[[str], ValidationCertificate | None],
         fetched: Callable[[str], None],
         peer: str,
+        context: SSL.Context,
     ) -> None:
         self._answer = answer
         self._fetched = fetched
@@ -71,7 +74,9 @@ class TlsHandler:
         self._refusal = HANDSHAKE_FAILURE
         self._failure: StateError | None = None
         self._complete = False
-        self._connection = self._server()
+        self._connection = SSL.Connection(context, None)
+        self._connection.set_app_data(ref(self))  # no cycle: it is freed when it is closed
+        self._connection.set_accept_state()
         self.finished = False
 
     def receive(self, data: bytes) -> bytes:
@@ -128,18 +133,7 @@ class TlsHandler:
                 output += self._connection.bio_read(READ_SIZE)
         return output
 
-    def _server(self) -> SSL.Connection:
-        context = SSL.Context(SSL.TLS_SERVER_METHOD)
-        context.set_min_proto_version(SSL.TLS1_2_VERSION)
-        context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
-        context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-        context.set_tlsext_servername_callback(self._choose_certificate)
-        context.set_alpn_select_callback(self._choose_protocol)
-        connection = SSL.Connection(context, None)
-        connection.set_accept_state()
-        return connection
-
-    def _choose_certificate(self, connection: SSL.Connection) -> None:
+    def choose_certificate(self, connection: SSL.Connection) -> None:
         """Select the certificate of the name; OpenSSL would only print an exception."""
         name = (connection.get_servername() or b"").decode("ascii", "replace").lower()
         try:
@@ -154,12 +148,33 @@ class TlsHandler:
         connection.use_certificate(answer.certificate)
         connection.use_privatekey(answer.private_key)
 
-    def _choose_protocol(self, _: SSL.Connection, offered: list[bytes]) -> bytes:
+    def choose_protocol(self, offered: list[bytes]) -> bytes:
+        """Select acme-tls/1, or make OpenSSL abort the handshake."""
         if self._name and offered == [PROTOCOL]:
             return PROTOCOL
         if self._name:
             self._refusal = NO_APPLICATION_PROTOCOL
         raise _RefusedError
+
+
+def server_context() -> SSL.Context:
+    """Return what all handshakes of a server share; making it takes longer than a handshake."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_TICKET | SSL.OP_NO_RENEGOTIATION)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_tlsext_servername_callback(
+        lambda connection: _handler(connection).choose_certificate(connection)
+    )
+    context.set_alpn_select_callback(
+        lambda connection, offered: _handler(connection).choose_protocol(offered)
+    )
+    return context
+
+
+def _handler(connection: SSL.Connection) -> TlsHandler:
+    handler: TlsHandler = connection.get_app_data()()
+    return handler
 
 
 def tls_responder(
@@ -175,4 +190,7 @@ def tls_responder(
         fetched: Called with a server name once a client has received its certificate; must be
             quick.
     """
-    return BoundedServer(listeners, lambda peer: TlsHandler(answer, fetched, peer), "tls-alpn-01")
+    context = server_context()
+    return BoundedServer(
+        listeners, lambda peer: TlsHandler(answer, fetched, peer, context), "tls-alpn-01"
+    )

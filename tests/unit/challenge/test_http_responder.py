@@ -241,6 +241,29 @@ def test_a_flood_from_one_address_displaces_only_itself(running: Running) -> Non
         assert received.endswith(TEXT.encode())
 
 
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("limits", [ServerLimits(connections=9, of_network=2)])
+def test_one_address_never_has_all_connections(running: Running) -> None:
+    with contextlib.ExitStack() as flood, running.connect() as slow:
+        first, *others = [flood.enter_context(running.connect("127.0.0.2")) for _ in range(3)]
+        assert is_closed(first)
+
+        for each in (slow, *others):
+            each.sendall(REQUEST)
+            assert each.recv(4096)
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("limits", [ServerLimits(silent_seconds=0.05)])
+def test_only_a_connection_that_has_begun_may_take_its_time(running: Running) -> None:
+    with running.connect() as silent, running.connect() as slow:
+        slow.sendall(b"GET /")
+        assert is_closed(silent)
+
+        slow.sendall(b" HTTP/1.1\r\n\r\n")
+        assert slow.recv(4096)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

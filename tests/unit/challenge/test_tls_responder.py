@@ -20,6 +20,7 @@ from gatecert.challenge.tls_responder import (
     UNRECOGNIZED_NAME,
     TlsHandler,
     alert,
+    server_context,
 )
 from gatecert.errors import StorageError
 from gatecert.model import Identifier, IdentifierType
@@ -95,7 +96,8 @@ def no_fetch(_: str) -> None:
 def handler(
     fetched: Callable[[str], None] = no_fetch, answer: ValidationCertificate | None = ANSWER
 ) -> TlsHandler:
-    return TlsHandler(lambda name: answer if name == NAME else None, fetched, "192.0.2.1")
+    lookup = {NAME: answer}.get
+    return TlsHandler(lookup, fetched, "192.0.2.1", server_context())
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -204,7 +206,7 @@ def test_an_unreadable_store_is_an_error(
     def fail(_: str) -> ValidationCertificate | None:
         raise StorageError("disk broken")
 
-    server = TlsHandler(fail, no_fetch, "192.0.2.1")
+    server = TlsHandler(fail, no_fetch, "192.0.2.1", server_context())
     with pytest.raises(StorageError, match="disk broken"):
         Client().meet(server)
     assert capsys.readouterr().err == ""
