@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 
 from gatecert import container
 from gatecert.cli import output
@@ -37,7 +36,7 @@ def run() -> None:
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - every error is one line
         if "--debug" in sys.argv:
-            traceback.print_exc()
+            output.write_traceback()
         sys.exit(_explain(error))
     sys.exit(code)
 

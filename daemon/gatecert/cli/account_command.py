@@ -16,6 +16,7 @@ import typer
 from gatecert.cli.application import notify_daemon, open_application
 from gatecert.cli.context import Wait, find, read_configuration
 from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.output import show_lines, show_text, write_error
 from gatecert.deadline import Deadline
 from gatecert.errors import WrongUsageError
 from gatecert.report.gateway_status import as_document
@@ -63,7 +64,7 @@ def show(
     ]
     if as_json:
         document = {"schema": SCHEMA, "accounts": [asdict(view) for view in views]}
-        typer.echo(as_document(document))
+        show_text(as_document(document))
     else:
         for view in views:
             _show(view)
@@ -83,7 +84,7 @@ def rollover(context: typer.Context, authority: AuthorityName = "", *, wait: Wai
     with _lock_gateways(application, name, "changing an account key", wait):
         account, finished = issuer.administration().change_key(Deadline.after(SECONDS))
     what = "finished the interrupted key rollover" if finished else "account key replaced"
-    typer.echo(f"{name}: {what}: {account.url}")
+    show_lines(f"{name}: {what}: {account.url}")
     notify_daemon(application)
 
 
@@ -112,11 +113,11 @@ def deactivate(
         typer.confirm(f"Deactivate the account at {name} for good?", abort=True)
     with _lock_gateways(application, name, "deactivating an account", wait):
         account = issuer.administration().deactivate(Deadline.after(SECONDS))
-    typer.echo(f"{name}: account deactivated: {account.url or 'URL unknown'}")
+    show_lines(f"{name}: account deactivated: {account.url or 'URL unknown'}")
     users = [target.name for target in application.targets.values() if name in target.authorities]
     if users:
         note = f"the next order of {', '.join(sorted(users))} registers a new account"
-        typer.echo(f"gatecert: {name}: {note}, unless authorities.{name} is removed", err=True)
+        write_error(f"{name}: {note}, unless authorities.{name} is removed")
     notify_daemon(application)
 
 
@@ -158,6 +159,6 @@ def _show(view: AccountStatus) -> None:
     if view.key_change_pending:
         fix = f"to finish: gatecert account rollover {view.authority}"
         rows.append(("pending", f"interrupted key rollover; {fix}"))
-    typer.echo(view.authority)
+    show_lines(view.authority)
     for label, text in rows:
-        typer.echo(f"  {label:<10} {text}")
+        show_lines(f"  {label:<10} {text}")

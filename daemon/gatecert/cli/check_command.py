@@ -19,6 +19,7 @@ from gatecert.cli.dns_record_command import (
 )
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.cli.options import options
+from gatecert.cli.output import show_lines, write_error
 from gatecert.config.advice import advice
 from gatecert.config.configuration_finding import Finding as KeyFinding
 from gatecert.config.effective_settings import effective_settings
@@ -84,7 +85,7 @@ def check(
         if each.fails
     ]
     for problem in found_problems:
-        typer.echo(f"gatecert: {problem}", err=True)
+        write_error(problem)
     if found_problems:
         raise typer.Exit(WRONG_USAGE)
     if not given.quiet:
@@ -101,7 +102,7 @@ def _show(
 ) -> None:
     """Show what a good configuration does."""
     count = "1 gateway" if len(found) == 1 else f"{len(found)} gateways"
-    typer.echo(f"{path}: good, {count}")
+    show_lines(f"{path}: good, {count}")
     terminal = Terminal.of(sys.stdout)
     for note in document.notes:
         _say(terminal, note, "  note: ")
@@ -117,7 +118,7 @@ def _show(
 
 def _say(terminal: Terminal, text: str, first: str, rest: str | None = None) -> None:
     for line in terminal.wrap(text, first=first, rest=rest):
-        typer.echo(line)
+        show_lines(line)
 
 
 def _explain(document: Document, gateway: GatewaySettings) -> None:
@@ -125,9 +126,9 @@ def _explain(document: Document, gateway: GatewaySettings) -> None:
     settings = list(effective_settings(document, gateway))
     lines = [f"{setting.key}: {setting.value}" for setting in settings]
     width = min(max(map(len, lines)), WIDEST)
-    typer.echo(gateway.name)
+    show_lines(gateway.name)
     for line, setting in zip(lines, settings, strict=True):
-        typer.echo(f"  {line:<{width}}  {setting.origin}")
+        show_lines(f"  {line:<{width}}  {setting.origin}")
 
 
 def _open_listeners(configuration: Configuration, found: tuple[Target, ...]) -> list[Finding]:
@@ -155,9 +156,9 @@ def _check_records(configuration: Configuration, found: tuple[Target, ...]) -> N
     for target in filter(partial(uses_persistent_records, application), found):
         errors = list(persistent_record_errors(application, target))
         for error in errors:
-            typer.echo(f"gatecert: {target.name}: {error}", err=True)
+            write_error(f"{target.name}: {error}")
         if not errors:
-            typer.echo(f"  {target.name}: every nameserver has its {DNS_PERSIST_01} records")
+            show_lines(f"  {target.name}: every nameserver has its {DNS_PERSIST_01} records")
         failed = failed or bool(errors)
     if failed:
         raise typer.Exit(FAILED)

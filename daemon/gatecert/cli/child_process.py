@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from gatecert.cli import output
@@ -76,7 +75,7 @@ def _run(work: Callable[[], dict[str, Any]], writable: int) -> None:
             result = {"error": error.message, "fix": error.fix, "is_held": is_held}
         except Exception as error:  # noqa: BLE001 - every error is one line
             if "--debug" in sys.argv:
-                traceback.print_exc()
+                output.write_traceback()
             result = {"error": f"unexpected {clean(repr(error))}", "fix": "", "is_held": False}
         with os.fdopen(writable, "wb") as pipe:
             pipe.write(json.dumps(result).encode())

@@ -16,6 +16,7 @@ from gatecert.cli.display import open_display
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.import_command import read_upload
 from gatecert.cli.options import options
+from gatecert.cli.output import show_lines, show_text, write_error
 from gatecert.cli.stored_status import client_authentication_status
 from gatecert.client_ca.bundle import fingerprint
 from gatecert.lifecycle.gateway_pass import Occasion
@@ -80,18 +81,18 @@ def list_(context: typer.Context, name: Name, *, as_json: AsJson = False) -> Non
     """List the client CAs."""
     status, now = _status(context, name), datetime.now(UTC)
     if as_json:
-        typer.echo(as_document({"schema": SCHEMA, "gateway": name, **asdict(status)}))
+        show_text(as_document({"schema": SCHEMA, "gateway": name, **asdict(status)}))
         return
     for each in status.authorities:
         kind = "root" if each.is_root else f"intermediate of {each.issuer}"
-        typer.echo(each.subject)
-        typer.echo(f"  SHA-256  {each.fingerprint}")
-        typer.echo(f"  {kind}, ends {day(each.not_after)}, {time_left(each.not_after, now)}")
+        show_lines(each.subject)
+        show_lines(f"  SHA-256  {each.fingerprint}")
+        show_lines(f"  {kind}, ends {day(each.not_after)}, {time_left(each.not_after, now)}")
     if not status.authorities:
-        typer.echo(f"no client CA: no client is accepted; fix: gatecert client-ca add {name} FILE")
+        show_lines(f"no client CA: no client is accepted; fix: gatecert client-ca add {name} FILE")
     for line in [status.error, *status.warnings]:
         if line:
-            typer.echo(f"gatecert: {name}: {line}", err=True)
+            write_error(f"{name}: {line}")
 
 
 @app.command("remove")
@@ -136,7 +137,7 @@ def check(
     target = find("gateway", application.targets, name)
     result = application.client_cas.check_user(application.open(target), upload)
     if as_json:
-        typer.echo(as_document(_fields(name, result)))
+        show_text(as_document(_fields(name, result)))
     else:
         _show(name, result)
     if not result.accepted:
@@ -160,12 +161,12 @@ def _show(name: str, result: UserCheckResult) -> None:
     subject = label(result.user)
     if result.accepted:
         issuer, end = label(result.path[-1]), result.user.not_valid_after_utc
-        typer.echo(f"{name}: accepted: the certificate {subject}, by {issuer}, until {day(end)}")
+        show_lines(f"{name}: accepted: the certificate {subject}, by {issuer}, until {day(end)}")
     for reason in result.reasons:
-        typer.echo(f"{name}: refused: the certificate {subject} {reason}")
+        show_lines(f"{name}: refused: the certificate {subject} {reason}")
     for note in result.notes:
         sys.stdout.flush()
-        typer.echo(f"gatecert: {name}: note: {note}", err=True)
+        write_error(f"{name}: note: {note}")
 
 
 def _fields(name: str, result: UserCheckResult) -> dict[str, object]:

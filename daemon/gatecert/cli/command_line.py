@@ -8,10 +8,10 @@ from typing import Annotated, cast
 import typer
 
 from gatecert import __version__
-from gatecert.cli import output
 from gatecert.cli.exit_codes import INTERRUPTED, WRONG_USAGE
 from gatecert.cli.lazy_group import LazyGroup, register
 from gatecert.cli.options import DEFAULT_CONFIGURATION, Options
+from gatecert.cli.output import show_lines, write_error, write_text
 
 # click's UsageError, which newer versions of Typer bring themselves
 _USAGE_ERROR = typer.BadParameter.__bases__[0]
@@ -31,7 +31,7 @@ register(app)
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
     if wanted:
-        typer.echo(f"gatecert {__version__}")
+        show_lines(f"gatecert {__version__}")
         raise typer.Exit
 
 
@@ -80,8 +80,8 @@ def invoke() -> int:
 def _print_usage(usage: typer.BadParameter) -> None:
     message = usage.format_message().replace(": Value error, ", ": ")  # pydantic's, by Typer
     if message.startswith("Usage:"):  # no command was given: the help text itself
-        sys.stderr.write(f"{message}\n")
+        write_text(sys.stderr, f"{message}\n")
         return
     end = " See" if message.endswith("?") else "; see"
     hint = f"{end} '{usage.ctx.command_path} --help'" if usage.ctx else ""
-    output.write_error(f"{message.rstrip('.')}{hint}")
+    write_error(f"{message.rstrip('.')}{hint}")

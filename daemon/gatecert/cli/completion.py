@@ -22,7 +22,8 @@ import typer
 from typer.main import get_command
 
 from gatecert.cli.options import COMPLETION_VARIABLE, DEFAULT_CONFIGURATION, Options
-from gatecert.cli.output import write_line
+from gatecert.cli.output import write_text
+from gatecert.report.terminal import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,7 +43,7 @@ def complete(app: typer.Typer, arguments: Sequence[str], shell: str) -> None:
     with suppress(Exception), Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         sys.stderr = nowhere
         for kind, value, text in candidates(app, arguments, shell):
-            write_line(sys.stdout, f"{kind}\t{value}\t{text}")
+            write_text(sys.stdout, "\t".join(map(one_line, (kind, value, text))) + "\n")
 
 
 def candidates(

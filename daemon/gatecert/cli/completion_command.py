@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gatecert.cli.completion_scripts import SCRIPTS
+from gatecert.cli.output import show_text
 
 
 def completion(
@@ -20,4 +21,4 @@ def completion(
     """
     if shell not in SCRIPTS:
         raise typer.BadParameter(f"unknown shell {shell!r}; possible: {', '.join(SCRIPTS)}")
-    typer.echo(SCRIPTS[shell], nl=False)
+    show_text(SCRIPTS[shell])

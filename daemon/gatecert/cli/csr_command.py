@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.cli.context import MemberName, Name, Wait, find, read_configuration
+from gatecert.cli.output import show_text, write_error
 from gatecert.config.targets import targets
 from gatecert.custom.member import select_member
 from gatecert.custom.signing_requests import request
@@ -44,7 +45,7 @@ def csr(
     with store.lock_gateway(name, "making a CSR", wait=wait):
         requested = request(store, target, now=datetime.now(UTC), renew=renew)
     _explain(target, requested)
-    typer.echo(requested.pending.request.csr, nl=False)
+    show_text(requested.pending.request.csr.decode("ascii", "replace"))
 
 
 def _explain(target: Target, requested: NewRequest) -> None:
@@ -61,4 +62,4 @@ def _explain(target: Target, requested: NewRequest) -> None:
         " --certificate FILE --chain FILE"
     )
     for line in lines:
-        typer.echo(f"gatecert: {target.name}: {line}", err=True)
+        write_error(f"{target.name}: {line}")

@@ -13,6 +13,7 @@ from gatecert.challenge.solver import RecordTester, SelfTest
 from gatecert.cli.application import open_application, select_targets
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.output import show_lines, write_error
 from gatecert.doctor.gather import domain_names
 from gatecert.errors import AuthorityError, GatecertError, WrongUsageError
 from gatecert.model import Mode
@@ -53,10 +54,10 @@ def dns_record(
         for authority in target.authorities:
             try:
                 for line in _lines(application, target, authority, end):
-                    typer.echo(line)
+                    show_lines(line)
             except GatecertError as error:
                 failed = True
-                typer.echo(f"gatecert: {target.name}: {error}", err=True)
+                write_error(f"{target.name}: {error}")
     if failed:
         raise typer.Exit(FAILED)
 

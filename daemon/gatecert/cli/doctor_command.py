@@ -20,6 +20,7 @@ from gatecert.cli.application import open_application, select_targets
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.cli.options import options
+from gatecert.cli.output import show_lines, show_text
 from gatecert.config.include import read
 from gatecert.deploy.reload_unit import read_reload_units
 from gatecert.doctor import codes, report
@@ -172,7 +173,6 @@ def _print(
     everything: bool,
 ) -> None:
     if as_json:
-        typer.echo(report.as_json(results, gateways, now=datetime.now(UTC)))
+        show_text(report.as_json(results, gateways, now=datetime.now(UTC)))
         return
-    lines = diagnosis_text(results, Terminal.of(sys.stdout), everything=everything)
-    typer.echo("\n".join(lines), color=True)
+    show_lines(*diagnosis_text(results, Terminal.of(sys.stdout), everything=everything))

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from gatecert.cli.global_options import accept_global_options
 from gatecert.cli.other_words import advice
+from gatecert.cli.output import show_text
 from gatecert.cli.plain_help import name_arguments_plainly
 from gatecert.errors import WrongUsageError
 from gatecert.garbage_collection import quick_imports
@@ -110,7 +111,7 @@ class LazyGroup(TyperGroup):
         """
         if args[0] == HELP and not ctx.resilient_parsing:
             if len(args) == 1:
-                typer.echo(ctx.get_help())
+                show_text(ctx.get_help())
                 raise typer.Exit
             return self.resolve_command(ctx, [*args[1:], "--help"])
         self._refuse_other_words(ctx, args)

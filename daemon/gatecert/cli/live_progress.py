@@ -20,7 +20,7 @@ from gatecert.cli.output import write_line, write_text
 from gatecert.cli.progress_frame import Activity, Count, frame, said_lines
 from gatecert.cli.progress_lines import mark_of, outcome_line
 from gatecert.model import OutcomeKind
-from gatecert.report.terminal import Style, Terminal, cells
+from gatecert.report.terminal import Style, Terminal, cells, control
 from gatecert.time_format import ahead
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ class LiveProgress:
         """Return what erases the live lines, which a narrower terminal may have wrapped."""
         width = terminal.width or 1
         rows = sum(max(1, -(-cells(line) // width)) for line in self._drawn)
-        return f"\x1b[{rows}F\x1b[J" if rows else ""
+        return control(f"[{rows}F") + control("[J") if rows else ""
 
 
 class _Above(io.TextIOBase):

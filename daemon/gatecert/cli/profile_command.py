@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gatecert.cli.context import Name, find, read_configuration
+from gatecert.cli.output import show_text
 from gatecert.config.targets import targets
 from gatecert.report.anyconnect_profile import profile as document
 from gatecert.store.operator_files import write_output
@@ -31,6 +32,6 @@ def profile(
     found = {target.name: target for target in targets(read_configuration(context))}
     written = document(find("gateway", found, name))
     if not output:
-        typer.echo(written, nl=False)
+        show_text(written.decode())
         return
     write_output(Path(output).absolute(), written, mode=READABLE)

@@ -78,7 +78,7 @@ class ProgressJson(QuietLines):
     def _event(self, event: str, **fields: object) -> None:
         line = {"schema": SCHEMA, "event": event, "at": _rfc3339(datetime.now(UTC)), **fields}
         with self._lock:
-            write_line(sys.stdout, json.dumps(line, ensure_ascii=False))
+            write_line(sys.stdout, json.dumps(line))
 
 
 def _rfc3339(moment: datetime) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from typing import Annotated
 
 import typer
@@ -15,7 +14,7 @@ from gatecert.cli.display import open_display
 from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.options import options
-from gatecert.cli.output import write_line
+from gatecert.cli.output import write_error
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.lifecycle.revocation_watch import not_replaced
 from gatecert.model import RevocationReason
@@ -63,7 +62,7 @@ def revoke(
             outcome = with_earlier_failure(application, target, attended)
             display.finish(outcome)
     if stays:
-        write_line(sys.stderr, f"gatecert: {name}: {stays}")
+        write_error(f"{name}: {stays}")
     notify_daemon(application, [name])
     if outcome is not None and not outcome.settled:
         raise typer.Exit(FAILED)

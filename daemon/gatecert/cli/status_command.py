@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from gatecert.cli.application import open_application, select_targets
 from gatecert.cli.context import PATTERN, Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
+from gatecert.cli.output import show_lines, show_text, write_error
 from gatecert.cli.status_watch import Snapshot, watch_status
 from gatecert.cli.stored_status import gateway_status
 from gatecert.report.gateway_status import as_json as status_json
@@ -85,10 +86,10 @@ def status(
     if check is not None:
         _check(seen, check)
     elif as_json:
-        typer.echo(status_json(seen.statuses, now=seen.now, daemon=seen.daemon))
+        show_text(status_json(seen.statuses, now=seen.now, daemon=seen.daemon))
     else:
         terminal = Terminal.of(sys.stdout)
-        typer.echo("\n".join(_lines(seen, terminal, is_single=is_single)), color=True)
+        show_lines(*_lines(seen, terminal, is_single=is_single))
 
 
 def _refuse_several(options: Sequence[str]) -> None:
@@ -113,8 +114,8 @@ def _check(seen: Snapshot, wanted: HealthLevel) -> None:
     """Exit with 1 if something is wrong."""
     problems = health_problems(seen.statuses, seen.daemon, wanted, seen.now)
     for problem in problems:
-        typer.echo(f"gatecert: {problem}", err=True)
+        write_error(problem)
     if problems:
         raise typer.Exit(FAILED)
     if wanted is HealthLevel.TRUSTED:
-        typer.echo(health_summary(seen.statuses))
+        show_lines(health_summary(seen.statuses))

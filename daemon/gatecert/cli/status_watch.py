@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from gatecert.cli.output import show_lines
 from gatecert.report.gateway_status import GatewayStatus
-from gatecert.report.terminal import Terminal
+from gatecert.report.terminal import Terminal, control, one_line
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ SHARE: Final = 9  # parts of the time spent waiting, to each part spent reading 
 
 ENTER: Final = b"\x1b[?1049h\x1b[?25l"  # the alternate screen, without a cursor
 LEAVE: Final = b"\x1b[?25h\x1b[?1049l"
-TOP: Final = "\x1b[H"
-END_OF_LINE: Final = "\x1b[K"  # erases the rest of the line
-END_OF_SCREEN: Final = "\x1b[J"
+TOP: Final = control("[H")
+END_OF_LINE: Final = control("[K")  # erases the rest of the line
+END_OF_SCREEN: Final = control("[J")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,7 @@ def watch_status(
                     stream.flush()
                     _pause(began)
         finally:
-            stream.write("".join(f"{line}\n" for line in shown))
-            stream.flush()
+            show_lines(*shown)
 
 
 def _print_changes(
@@ -96,9 +96,7 @@ def _print_changes(
         seen = read()
         if before is None or seen.lasting != before.lasting:
             begin = [] if before is None else [""]
-            shown = lines(seen, Terminal.of(stream))
-            stream.write("\n".join([*begin, instant(seen.now), *shown, ""]))
-            stream.flush()
+            show_lines(*begin, instant(seen.now), *lines(seen, Terminal.of(stream)))
             before = seen
         _pause(began)
 
@@ -114,7 +112,7 @@ def _fitting(lines: list[str], terminal: Terminal) -> list[str]:
 
 def _picture(lines: list[str]) -> str:
     """Return what draws the lines over the previous ones."""
-    return TOP + "\n".join(f"{line}{END_OF_LINE}" for line in lines) + END_OF_SCREEN
+    return TOP + "\n".join(f"{line}{END_OF_LINE}" for line in map(one_line, lines)) + END_OF_SCREEN
 
 
 def _pause(began: float) -> None:

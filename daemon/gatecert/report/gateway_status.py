@@ -238,7 +238,7 @@ def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | N
 
 def as_document(document: Mapping[str, object]) -> str:
     """Return a document as JSON, with times in UTC."""
-    return json.dumps(document, indent=2, ensure_ascii=False, default=_text)
+    return json.dumps(document, indent=2, default=_text)
 
 
 def _text(value: object) -> str:

@@ -3,7 +3,7 @@
 Under systemd each record is a journal entry with fields (``report.journal``). If the journal's
 socket cannot be reached, each line starts with its priority (sd-daemon(3), ``SD_INFO`` …) and has
 no time, because the journal adds it. A message is a few words, then ``key=value`` fields. It never
-spans lines, so text from outside cannot forge another entry.
+spans lines, and the lines of a traceback are indented, so text from outside cannot forge an entry.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TextIO
 
-from gatecert.report.terminal import has_colours
+from gatecert.report.terminal import CleanStream, control, has_colours, one_line
 
 PRIORITIES = {
     logging.DEBUG: 7,
@@ -23,8 +23,8 @@ PRIORITIES = {
     logging.ERROR: 3,
     logging.CRITICAL: 2,
 }
-COLOURS = {logging.WARNING: "\x1b[33m", logging.ERROR: "\x1b[31m", logging.CRITICAL: "\x1b[31;1m"}
-RESET = "\x1b[0m"
+COLOURS = {logging.WARNING: "[33m", logging.ERROR: "[31m", logging.CRITICAL: "[31;1m"}
+RESET = "[0m"
 
 # At DEBUG these log whole requests, signed payloads and the answers of DNS providers.
 VERBOSE_LIBRARIES = (
@@ -40,16 +40,14 @@ VERBOSE_LIBRARIES = (
 
 
 class OneLine(logging.Formatter):
-    """A record on one line; a traceback follows on lines of its own."""
+    """A record on one line; a traceback follows on indented lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without a prefix."""
-        text = " ".join(record.getMessage().splitlines())
+        text = record.exc_text or ""  # of another process
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        elif record.exc_text:  # of another process
-            text += "\n" + record.exc_text
-        return text
+            text = self.formatException(record.exc_info)
+        return "\n  ".join(map(one_line, [record.getMessage(), *text.splitlines()]))
 
 
 class JournalLines(OneLine):
@@ -58,7 +56,7 @@ class JournalLines(OneLine):
     def format(self, record: logging.LogRecord) -> str:
         """Return ``<6>message`` for each line."""
         priority = PRIORITIES.get(record.levelno, 6)
-        lines = super().format(record).splitlines()
+        lines = super().format(record).split("\n")
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
@@ -78,12 +76,12 @@ class TimedLines(OneLine):
         time = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = f"{time} {record.levelname:<7} {super().format(record)}"
         colour = COLOURS.get(record.levelno, "") if self.colours else ""
-        return f"{colour}{text}{RESET}" if colour else text
+        return f"{control(colour)}{text}{control(RESET)}" if colour else text
 
 
 def configure(level: int, stream: TextIO | None = None) -> None:
     """Send the logs of this process to ``stream`` (standard error by default)."""
-    stream = stream or sys.stderr
+    stream = CleanStream.around(stream or sys.stderr)
     handler: logging.Handler = logging.StreamHandler(stream)
     if _is_journal(stream):
         from gatecert.report.journal import JournalHandler  # noqa: PLC0415 - elsewhere not needed

@@ -1,4 +1,11 @@
-"""Detect what an output stream can show (width, colours, symbols), and fit text to it.
+"""Detect what an output stream can show (width, colours, symbols), fit text to it, and clean it.
+
+Text may come from a file that another user wrote, a CA, a server or a certificate. `CleanStream`
+therefore writes no control character (ECMA-48 5.2, 5.3), no character that reorders or hides others
+(Unicode UAX #9, general category Cf) and no surrogate, whichever code printed it. Only the
+sequences of `control` reach the terminal: they carry a random number of this process, which no text
+from outside contains. `one_line` does the same for a value or a line, in which a line feed is not
+the program's own either.
 
 Code writes symbols in Unicode; `Terminal.wrap` and `Terminal.plain` replace them by ASCII where the
 terminal cannot show them. Everything is written without colours and without moving the cursor to a
@@ -8,11 +15,12 @@ file, a pipe, a dumb terminal, or where NO_COLOR (no-color.org) asks for it.
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +34,8 @@ SPINNER: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ASCII_SPINNER: Final = "|/-\\"
 
 _ONE_COLUMN: Final = dict.fromkeys(ASCII, "?")
-_SGR: Final = re.compile("\x1b\\[[0-9;]*m")
+_MARK: Final = f"\x1b{int.from_bytes(os.urandom(8))}"
+_SEQUENCE: Final = re.compile(f"{_MARK}(\\[[0-9;?]*[A-Za-z])")
 
 
 class Style(StrEnum):
@@ -37,6 +46,77 @@ class Style(StrEnum):
     RED = "31"
     GREEN = "32"
     YELLOW = "33"
+
+
+class _Visible(dict[int, int]):
+    """A table for ``str.translate``: a space in place of everything that is not printable."""
+
+    def __missing__(self, character: int) -> int:
+        return character if chr(character).isprintable() else ord(" ")
+
+
+_IN_LINE: Final = _Visible()
+_IN_TEXT: Final = _Visible({ord("\n"): ord("\n"), ord("\t"): ord("\t")})
+
+
+def control(sequence: str) -> str:
+    """Return a control sequence (ECMA-48 5.4, from ``[`` on) for a `CleanStream`."""
+    return _MARK + sequence
+
+
+def one_line(text: str) -> str:
+    """Return text with a space in place of each character that is not printable."""
+    return _cleaned(text, _IN_LINE, _MARK)
+
+
+def _cleaned(text: str, table: _Visible, begin: str) -> str:
+    """Translate text; put ``begin`` in front of the control sequences of this process."""
+    text, *rest = _SEQUENCE.split(text)
+    found = [text.translate(table)]
+    for sequence, after in zip(rest[::2], rest[1::2], strict=True):
+        found += (begin, sequence, after.translate(table))
+    return "".join(found)
+
+
+class CleanStream(io.TextIOBase):
+    """A stream that writes printable text, line feeds, tabs, and the sequences of `control`.
+
+    Args:
+        target: Where to write.
+    """
+
+    errors = "backslashreplace"
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    @classmethod
+    def around(cls, stream: TextIO) -> TextIO:
+        """Return a clean stream that writes to this one."""
+        clean = stream if isinstance(stream, cls) else cls(stream)
+        return cast("TextIO", clean)
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        self._target.write(_cleaned(text, _IN_TEXT, "\x1b"))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        self._target.flush()
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._target.fileno()
+
+    def isatty(self) -> bool:
+        """Return whether it is a terminal."""
+        return self._target.isatty()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override] # typeshed has an attribute
+        """The encoding."""
+        return self._target.encoding
 
 
 def has_colours(stream: TextIO) -> bool:
@@ -73,10 +153,13 @@ class Terminal:
     def styled(self, text: str, *styles: Style | None) -> str:
         """Return text in these styles, unchanged without colours."""
         wanted = ";".join(style for style in styles if style is not None)
-        return f"\x1b[{wanted}m{text}\x1b[0m" if self.colours and wanted and text else text
+        if not (self.colours and wanted and text):
+            return text
+        return f"{control(f'[{wanted}m')}{text}{control('[0m')}"
 
     def plain(self, text: str) -> str:
-        """Return text with ASCII in place of the symbols that the terminal cannot show."""
+        """Return text on one line, with ASCII in place of symbols that the terminal cannot show."""
+        text = one_line(text)
         return text if self.has_unicode else text.translate(ASCII)
 
     def spinner(self, turn: int) -> str:
@@ -123,7 +206,7 @@ class Terminal:
 
 def cells(text: str) -> int:
     """Return how many columns a text takes: styles none, wide characters (CJK) two."""
-    text = _SGR.sub("", text) if "\x1b" in text else text
+    text = _SEQUENCE.sub("", text) if "\x1b" in text else text
     if text.isascii() or text.translate(_ONE_COLUMN).isascii():
         return len(text)
     from rich.cells import cell_len  # noqa: PLC0415 - only names in other scripts need it

@@ -33,8 +33,10 @@ def main() -> None:
     os.read(int(connection), 1)  # `spawn` has opened what it reads of this process
     keep_memory_private()
     with quick_imports():
+        from gatecert.report.terminal import CleanStream  # noqa: PLC0415 - as below
         from gatecert.worker.work import run  # noqa: PLC0415 - signals first: imports take long
 
+    sys.stdout, sys.stderr = map(CleanStream.around, (sys.stdout, sys.stderr))  # of libraries
     run(int(connection), int(snapshot), debug="--debug" in options)
 
 

@@ -30,6 +30,9 @@ class TerminalProgram:
         environment: All of its environment; TERM is added.
         columns: The width of the terminal.
         rows: The height of the terminal.
+
+    Attributes:
+        received: Everything that the program has written.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class TerminalProgram:
         vars(self._screen)["write_process_input"] = self.type  # answers about the terminal
         self._stream = pyte.ByteStream(self._screen)
         self._exit_code: int | None = None
+        self.received = b""
 
     def __enter__(self) -> Self:
         self._pid, self._terminal = pty.fork()
@@ -74,11 +78,17 @@ class TerminalProgram:
         try:
             while data := os.read(self._terminal, 65536):
                 self._stream.feed(data)
+                self.received += data
         except OSError:  # nothing to read now, or the program has ended
             pass
         columns = range(self._screen.columns)
         above = ["".join(row[each].data for each in columns) for row in self._screen.history.top]
         return [line.rstrip() for line in [*above, *self._screen.display]]
+
+    @property
+    def title(self) -> str:
+        """Return the title that the program gave to the window."""
+        return str(self._screen.title)
 
     def shows(self, text: str) -> bool:
         """Return whether the terminal shows a text."""

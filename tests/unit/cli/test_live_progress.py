@@ -16,6 +16,7 @@ from gatecert.cli.live_progress import LiveProgress
 from gatecert.errors import LockTimeoutError
 from gatecert.model import Outcome, OutcomeKind, Stage, Wait
 from gatecert.report import logs
+from gatecert.report.terminal import CleanStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -72,7 +73,8 @@ class Clock:
 
 @contextmanager
 def live(screen: Screen, clock: Clock, errors: TextIO | None = None) -> Iterator[LiveProgress]:
-    with redirect_stderr(errors or screen), LiveProgress(screen, clock) as display:
+    shown = CleanStream.around(screen)
+    with redirect_stderr(errors or shown), LiveProgress(shown, clock) as display:
         yield display
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import io
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +61,47 @@ def test_certificate_is_installed_despite_a_full_log_disk(
 
     assert (process.returncode, errors) == (0, b"")
     assert reloaded.exists()
+
+
+PRINTS = re.compile(
+    r"print\(|typer\.s?echo\(|click\.|rich\.|\S*\.print_(exc|exception|stack|last|tb)\("
+    r"|\S*(stdout|stderr)_*\.(write|buffer)|os\.write\([12],"
+)
+WRITERS = {"cli/output.py", "report/terminal.py"}
+
+
+def prints(tree: ast.Module) -> list[str]:
+    """Return the calls that print, except where a module is run to make a document."""
+    body = [each for each in tree.body if "__main__" not in ast.unparse(each)]
+    nodes = [node for each in body for node in ast.walk(each)]
+    calls = [ast.unparse(node) for node in nodes if isinstance(node, ast.Call)]
+    return list(filter(PRINTS.match, calls))
+
+
+def test_everything_is_printed_by_the_writer_that_cleans_it() -> None:
+    package = Path(output.__file__).parents[1]
+    found = {
+        str(path.relative_to(package)): printed
+        for path in package.rglob("*.py")
+        if (printed := prints(ast.parse(path.read_text("utf-8"))))
+    }
+    assert {name: found[name] for name in found if name not in WRITERS} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "print(x)",
+        "typer.echo(x, err=True)",
+        "sys.stderr.write(x)",
+        "sys.__stdout__.buffer.write(x)",
+        "os.write(1, x)",
+        "traceback.print_exc()",
+        "rich.print(x)",
+    ],
+)
+def test_a_print_past_the_writer_is_found(line: str) -> None:
+    assert prints(ast.parse(line)) == [line]
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])

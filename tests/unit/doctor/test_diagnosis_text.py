@@ -14,7 +14,7 @@ from gatecert.doctor import codes
 from gatecert.doctor.checks import Result, run_checks
 from gatecert.doctor.diagnosis_text import diagnosis_text
 from gatecert.model import Deployment, GatewayState, Mode, Outcome, OutcomeKind
-from gatecert.report.terminal import Terminal, cells
+from gatecert.report.terminal import Terminal, cells, control
 
 EXPECTED = Path(__file__).parent / "expected"
 REFUSED = Outcome(
@@ -88,7 +88,7 @@ def test_colours_are_those_of_the_severity() -> None:
     lines = diagnosis_text(RESULTS, Terminal(80, colours=True))
     plain = diagnosis_text(RESULTS, Terminal(80))
     assert [cells(line) for line in lines] == [cells(line) for line in plain]
-    assert any("\x1b[31m✗\x1b[0m" in line for line in lines)
+    assert any(f"{control('[31m')}✗{control('[0m')}" in line for line in lines)
 
 
 def test_a_note_that_explains_a_self_signed_certificate_is_shown() -> None:

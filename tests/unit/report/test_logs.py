@@ -46,6 +46,15 @@ def test_a_message_never_forges_a_second_entry() -> None:
     assert len(stream.getvalue().splitlines()) == 1
 
 
+def test_a_traceback_never_forges_a_second_entry() -> None:
+    stream = io.StringIO()
+    logs.configure(logging.INFO, stream)
+    error = ValueError("bad\n2026-01-01T00:00:00Z INFO forged\x0b2026-01-01T00:00:00Z INFO forged")
+    logging.getLogger("gatecert").error("unexpected", exc_info=error)
+    _, *rest = stream.getvalue().split("\n")[:-1]
+    assert all(line.startswith("  ") for line in rest)
+
+
 def test_terminal_shows_errors_in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
@@ -82,7 +91,7 @@ def test_journal_lines_have_priorities(tmp_path: Path, monkeypatch: pytest.Monke
     assert first == "<6>ready"
     assert rest[0] == "<3>unexpected"
     assert all(line.startswith("<3>") for line in rest)
-    assert rest[-1].startswith("<3>ValueError: invalid literal")
+    assert rest[-1].startswith("<3>  ValueError: invalid literal")
 
 
 def test_verbose_libraries_log_warnings_only() -> None:

@@ -10,7 +10,7 @@ from tests.fakes.gateway_statuses import BOSTON, EVERY_STATE, NOW, gateway
 
 from gatecert.report.gateway_status import Condition, GatewayStatus
 from gatecert.report.status_list import status_list
-from gatecert.report.terminal import Terminal, cells
+from gatecert.report.terminal import Terminal, cells, control
 
 EXPECTED = Path(__file__).parent / "expected"
 
@@ -32,7 +32,7 @@ def test_colours_change_nothing_but_the_colours() -> None:
     plain = status_list(EVERY_STATE, 4711, NOW, Terminal(80))
     coloured = status_list(EVERY_STATE, 4711, NOW, Terminal(80, colours=True))
     assert [cells(line) for line in coloured] == [cells(line) for line in plain]
-    assert "\x1b[31m✗\x1b[0m" in "\n".join(coloured)
+    assert f"{control('[31m')}✗{control('[0m')}" in "\n".join(coloured)
     assert "\x1b" not in "".join(plain)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gatecert.report.terminal import Style, Terminal, cells, pad
+from gatecert.report.terminal import CleanStream, Style, Terminal, cells, control, one_line, pad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,9 +121,50 @@ def test_an_empty_text_is_one_line() -> None:
     assert NARROW.wrap("", first="label ") == ["label"]
 
 
+HOSTILE = [
+    *(chr(number) for number in (*range(32), *range(0x7F, 0xA0))),
+    *"\u061c\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2060",
+    *"\u2066\u2067\u2068\u2069\ufeff\U000e0041\ud800\udcff",
+]
+
+
+def written(text: str) -> str:
+    """Return what a terminal receives."""
+    screen = io.StringIO()
+    CleanStream.around(screen).write(text)
+    return screen.getvalue()
+
+
+@pytest.mark.parametrize("character", HOSTILE, ids=ascii)
+def test_no_value_controls_the_terminal_or_hides_text(character: str) -> None:
+    assert one_line(f"a{character}b") == "a b"
+    assert written(f"a{character}b") == ("a b" if character not in "\n\t" else f"a{character}b")
+
+
+def test_what_a_person_reads_is_kept() -> None:
+    text = "Zürich, Αθήνα, 東京: ✓ → “x”"
+    assert written(one_line(text)) == text
+
+
+def test_only_the_program_itself_moves_the_cursor() -> None:
+    own = control("[2J")
+    assert written(one_line(f"{own}\x1b[2J\n")) == "\x1b[2J [2J "
+    assert cells(f"{own}a") == 1
+
+
+@pytest.mark.parametrize("imitated", [control("[1m")[1:], control("]0;x")], ids=["torn", "title"])
+def test_a_broken_sequence_is_text(imitated: str) -> None:
+    assert "\x1b" not in written(imitated)
+
+
+def test_a_clean_stream_is_not_cleaned_twice() -> None:
+    once = CleanStream.around(io.StringIO())
+    assert CleanStream.around(once) is once
+
+
 def test_styles_take_no_columns_and_need_colours() -> None:
     word = COLOURED.styled("refused", Style.BOLD, Style.RED)
-    assert word == "\x1b[1;31mrefused\x1b[0m"
+    assert written(word) == "\x1b[1;31mrefused\x1b[0m"
     assert cells(word) == 7
     assert NARROW.styled("refused", Style.RED) == "refused"
     assert COLOURED.styled("refused", None) == "refused"
