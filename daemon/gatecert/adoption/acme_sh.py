@@ -126,7 +126,7 @@ def _assignments(path: Path) -> dict[str, str]:
         try:
             found[name] = _decoded("".join(shlex.split(value)))
         except ValueError:
-            raise UnreadableError(f"{clean(str(path))}:{number} is damaged") from None
+            raise UnreadableError(f"{path}:{number} is damaged") from None
     return found
 
 

@@ -145,7 +145,7 @@ def _lineage(directory: Path, path: Path) -> FoundCertificate:
         archives = [directory / "archive" / name, Path(top.get("archive_dir") or directory)]
         archive = next((each for each in archives if each.is_dir()), archives[0])
         usable = _newest(archive, name)
-        notes.append(f"live/{clean(name)} is missing or broken; taken from {clean(str(archive))}")
+        notes.append(f"live/{clean(name)} is missing or broken; taken from {archive}")
     if settings.get("autorenew", "").lower() == "false":
         notes.append("certbot does not renew it (autorenew = False); gatecert does")
     profile = settings.get("required_profile") or settings.get("preferred_profile", "")
@@ -188,7 +188,7 @@ def _newest(archive: Path, name: str) -> dict[str, Path]:
         if (archive / f"privkey{number}.pem").is_file():
             return {each: archive / f"{each}{number}.pem" for each in FILES}
     raise UnreadableError(
-        f"neither live/{clean(name)} nor {clean(str(archive))} has a certificate with its key"
+        f"neither live/{clean(name)} nor {archive} has a certificate with its key"
     )
 
 
@@ -206,7 +206,7 @@ def _parsed(text: str, path: Path) -> dict[str, dict[str, str]]:
         key, equals, value = stripped.partition("=")
         if not equals or "\0" in line:
             raise UnreadableError(
-                f"{clean(str(path))}:{number} is damaged: no `key = value`",
+                f"{path}:{number} is damaged: no `key = value`",
                 fix="restore the file, or remove it if the certificate is not needed",
             )
         current[key.strip()] = _unquoted(value.strip())
@@ -239,7 +239,7 @@ def _hook_notes(directory: Path) -> Iterator[str]:
         for path in sorted((directory / "renewal-hooks" / kind).glob("*")):
             if path.is_file() and path.stat().st_mode & 0o111:
                 yield (
-                    f"certbot runs {clean(str(path))} for every certificate; gatecert does not:"
+                    f"certbot runs {path} for every certificate; gatecert does not:"
                     " if it reloads a server, use install.reload or a reload unit instead"
                 )
 

@@ -144,7 +144,7 @@ def _other_http_01(
 def _in_words(settings: Mapping[str, object]) -> str:
     """Return settings of http-01 in words."""
     if "webroot" in settings:
-        return f"the webroot {clean(str(settings['webroot']))}"
+        return f"the webroot {settings['webroot']}"
     listen = settings.get("listen")
     places = " and ".join(map(str, listen)) if isinstance(listen, list) else "port 80"
     return f"a listener at {clean(places)}"

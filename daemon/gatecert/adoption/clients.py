@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from gatecert.adoption import acme_sh, caddy, certbot, lego
-from gatecert.errors import WrongUsageError, clean
+from gatecert.errors import WrongUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,21 +44,22 @@ def read_client(directory: Path) -> FoundState:
     Raises:
         WrongUsageError: It is not the directory of a client that can be read.
     """
-    shown = clean(str(directory))
     try:
         if not directory.is_dir():
             what = "is not a directory" if directory.exists() else "does not exist"
-            raise WrongUsageError(f"{shown} {what}", fix="name the directory of the other client")
+            raise WrongUsageError(
+                f"{directory} {what}", fix="name the directory of the other client"
+            )
         next(directory.iterdir(), None)
     except PermissionError as error:
         raise WrongUsageError(
-            f"{shown} cannot be read: permission denied", fix="run the command as root"
+            f"{directory} cannot be read: permission denied", fix="run the command as root"
         ) from error
     except OSError as error:
-        raise WrongUsageError(f"{shown} cannot be read: {error.strerror}") from error
+        raise WrongUsageError(f"{directory} cannot be read: {error.strerror}") from error
     state = _read(directory)
     if state is None:
-        raise _unknown(directory, shown)
+        raise _unknown(directory)
     return state
 
 
@@ -76,23 +77,23 @@ def _read(directory: Path) -> FoundState | None:
     except OSError as error:  # a file that cannot be read is refused alone
         fix = "run the command as root" if isinstance(error, PermissionError) else ""
         raise WrongUsageError(
-            f"{clean(str(error.filename))} cannot be read: {(error.strerror or '').lower()}",
+            f"{error.filename} cannot be read: {(error.strerror or '').lower()}",
             fix=fix,
         ) from error
     return None
 
 
-def _unknown(directory: Path, shown: str) -> WrongUsageError:
+def _unknown(directory: Path) -> WrongUsageError:
     known = "certbot (/etc/letsencrypt), acme.sh (~/.acme.sh), lego (.lego) or Caddy"
     known += " (/var/lib/caddy/.local/share/caddy)"
     if next(directory.iterdir(), None) is None:
-        return WrongUsageError(f"{shown} is empty", fix=f"name the directory of {known}")
+        return WrongUsageError(f"{directory} is empty", fix=f"name the directory of {known}")
     for client, files in OTHERS.items():
         if all((directory / name).exists() for name in files):
             return WrongUsageError(
-                f"{shown} looks like the directory of {client}, which adopt cannot read",
+                f"{directory} looks like the directory of {client}, which adopt cannot read",
                 fix="enrol anew with gatecert init; its certificates stay in use until then",
             )
     return WrongUsageError(
-        f"{shown} is not the directory of a known ACME client", fix=f"name that of {known}"
+        f"{directory} is not the directory of a known ACME client", fix=f"name that of {known}"
     )

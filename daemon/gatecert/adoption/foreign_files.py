@@ -33,26 +33,25 @@ def read(path: Path) -> bytes:
     Raises:
         UnreadableError: It is missing, unreadable, no file, empty or too large.
     """
-    shown = clean(str(path))
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # no pipe blocks
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnreadableError(f"{shown} is not a regular file")
+                raise UnreadableError(f"{path} is not a regular file")
             data = file.read(LARGEST + 1)
     except FileNotFoundError as error:
         broken = "is a symbolic link to a missing file" if path.is_symlink() else "is missing"
-        raise UnreadableError(f"{shown} {broken}") from error
+        raise UnreadableError(f"{path} {broken}") from error
     except PermissionError as error:
         fix = "run the command as root" if os.geteuid() else "check the permissions of the file"
-        raise UnreadableError(f"{shown} cannot be read: permission denied", fix=fix) from error
+        raise UnreadableError(f"{path} cannot be read: permission denied", fix=fix) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UnreadableError(f"{shown} cannot be read: {clean(reason).lower()}") from error
+        raise UnreadableError(f"{path} cannot be read: {clean(reason).lower()}") from error
     if len(data) > LARGEST:
-        raise UnreadableError(f"{shown} is larger than {LARGEST >> 20} MiB")
+        raise UnreadableError(f"{path} is larger than {LARGEST >> 20} MiB")
     if not data.strip(b"\0 \t\r\n"):
-        raise UnreadableError(f"{shown} is empty")
+        raise UnreadableError(f"{path} is empty")
     return data
 
 
@@ -65,7 +64,7 @@ def read_text(path: Path) -> str:
     try:
         return read(path).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise UnreadableError(f"{clean(str(path))} is not a text file") from None
+        raise UnreadableError(f"{path} is not a text file") from None
 
 
 def read_object(path: Path) -> dict[str, object]:
@@ -77,9 +76,9 @@ def read_object(path: Path) -> dict[str, object]:
     try:
         value = json.loads(read_text(path))
     except (ValueError, RecursionError):  # without its cause, which would show the content
-        raise UnreadableError(f"{clean(str(path))} is damaged: it is not JSON") from None
+        raise UnreadableError(f"{path} is damaged: it is not JSON") from None
     if not isinstance(value, dict):
-        raise UnreadableError(f"{clean(str(path))} is damaged: it is not a JSON object")
+        raise UnreadableError(f"{path} is damaged: it is not a JSON object")
     return value
 
 
@@ -93,7 +92,7 @@ def read_key(path: Path) -> bytes:
     try:
         return key.to_pem(key.load(data))
     except CertificateError as error:
-        raise UnreadableError(f"{clean(str(path))}: {error.message}") from error
+        raise UnreadableError(f"{path}: {error.message}") from error
 
 
 def subdirectories(directory: Path) -> Iterator[Path]:

@@ -235,7 +235,7 @@ def _copies(
         try:
             status = path.stat()
         except OSError:
-            notes.append(f"{clean(str(path))}, where it was installed, does not exist: left out")
+            notes.append(f"{path}, where it was installed, does not exist: left out")
             continue
         if not rights.runs_as_root:
             files[path] = f"{contents}.pem"

@@ -84,7 +84,7 @@ def _accounts(directory: Path, refused: list[Refusal]) -> Iterator[FoundAccount]
         try:
             yield _account(path, relative.parts[0])
         except UnreadableError as error:
-            refused.append(Refusal(f"account {clean(str(relative))}", error.message, error.fix))
+            refused.append(Refusal(f"account {relative}", error.message, error.fix))
 
 
 def _account(path: Path, server: str) -> FoundAccount:
@@ -95,7 +95,7 @@ def _account(path: Path, server: str) -> FoundAccount:
     contact = mail_addresses(body.get("contact") if isinstance(body, dict) else None)
     keys = [*sorted((path.parent / "keys").glob("*.key")), *sorted(path.parent.glob("*.key"))]
     if not keys:
-        raise UnreadableError(f"{clean(str(path.parent))} has no account key")
+        raise UnreadableError(f"{path.parent} has no account key")
     url = text_of(resource.get("uri")) or text_of(resource.get("location"))
     host = server.replace("_", ":")
     return FoundAccount(
@@ -113,8 +113,7 @@ def _certificate(path: Path, accounts: tuple[FoundAccount, ...]) -> FoundCertifi
     key = path.with_suffix(".key")
     if not key.exists():
         raise UnreadableError(
-            f"{clean(str(key))} is missing: the certificate was issued for a CSR, and its key is"
-            " elsewhere",
+            f"{key} is missing: the certificate was issued for a CSR, and its key is elsewhere",
             fix="set mode: custom and import it: gatecert import",
         )
     issuer = path.with_name(path.stem + ISSUER)

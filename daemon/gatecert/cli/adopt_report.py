@@ -13,7 +13,6 @@ from gatecert.adoption.next_steps import Situation, next_steps
 from gatecert.adoption.own_units import UnitsResult
 from gatecert.adoption.plan import Plan
 from gatecert.cli.output import write_error, write_line
-from gatecert.errors import clean
 from gatecert.report.terminal import Style, Terminal
 from gatecert.setup.host import Host
 from gatecert.setup.host_reader import SERVICE
@@ -60,7 +59,7 @@ class AdoptReport:
             self._show_gateway(each, "✓", Style.GREEN, f"{what}, {_ends(each)}")
         self._show_refused()
         for account in self.plan.authorities.accounts:
-            shown = clean(account.account.url) or clean(str(account.found.path))
+            shown = account.account.url or str(account.found.path)
             self._line("✓", f"account {shown} with {account.authority}: would be adopted")
         self._show_notes()
         if added:
@@ -119,7 +118,7 @@ class AdoptReport:
             [each for each in state.refused if not each.name.startswith("account ")]
         )
         counts = f"{_count(number, 'certificate')}, {_count(len(state.accounts), 'account')}"
-        self._write(f"{state.client} in {clean(str(state.directory))}: {counts}", "")
+        self._write(f"{state.client} in {state.directory}: {counts}", "")
 
     def _show_gateway(
         self, planned: PlannedGateway, symbol: str, style: Style | None, text: str
@@ -153,7 +152,7 @@ class AdoptReport:
 
     def _show_account(self, each: AccountResult) -> None:
         account = each.planned
-        shown = clean(account.account.url) or clean(str(account.found.path))
+        shown = account.account.url or str(account.found.path)
         what = {
             Result.ADOPTED: "adopted",
             Result.THERE: "already there",

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gatecert.cli import output
-from gatecert.errors import GatecertError, LockTimeoutError, clean
+from gatecert.errors import GatecertError, LockTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def _run(work: Callable[[], dict[str, Any]], writable: int) -> None:
         except Exception as error:  # noqa: BLE001 - every error is one line
             if "--debug" in sys.argv:
                 output.write_traceback()
-            result = {"error": f"unexpected {clean(repr(error))}", "fix": "", "is_held": False}
+            result = {"error": f"unexpected {error!r}", "fix": "", "is_held": False}
         with os.fdopen(writable, "wb") as pipe:
             pipe.write(json.dumps(result).encode())
         for stream in (sys.stdout, sys.stderr):

@@ -16,7 +16,6 @@ from gatecert.cli.display import open_display
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.options import options
 from gatecert.custom.member import select_member
-from gatecert.errors import clean
 
 STANDARD_INPUT = "-"
 
@@ -88,5 +87,5 @@ def read_upload(role: str, name: str) -> Upload:
         with Path(name).open("rb") as file:
             return Upload(role, name, file.read(most))
     except OSError as error:
-        why = f"{role} {clean(name)} cannot be read: {error.strerror}"
+        why = f"{role} {name} cannot be read: {error.strerror}"
         raise typer.BadParameter(why) from error

@@ -45,13 +45,6 @@ def test_each_reason_is_in_words(tmp_path: Path) -> None:
     }
 
 
-def test_the_name_of_a_file_cannot_write_to_the_terminal(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError) as raised:
-        read(tmp_path / "\x1b[2Jevil")
-
-    assert "\x1b" not in str(raised.value)
-
-
 @pytest.mark.parametrize("text", ["{", "[1]", '"x"', "[" * 100_000])
 def test_only_json_objects_are_read(tmp_path: Path, text: str) -> None:
     write(tmp_path / "file", text)
