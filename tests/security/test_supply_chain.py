@@ -156,7 +156,10 @@ def record(name: str, *, fixed: str) -> dict[str, Any]:
         "modified": "2026-01-01T00:00:00Z",
         "aliases": ["CVE-0000-1"],
         "summary": "writes a challenge token to any path",
-        "affected": [{"package": {"ecosystem": "PyPI", "name": name}, "ranges": ranges}],
+        "affected": [
+            {"ranges": [{"type": "GIT", "repo": "https://example.com/x", "events": bounds}]},
+            {"package": {"ecosystem": "PyPI", "name": name}, "ranges": ranges},
+        ],
     }
 
 
@@ -201,13 +204,42 @@ def test_the_audit_passes_if_the_pinned_version_has_the_fix(tmp_path: Path) -> N
     )
 
 
+def test_the_audit_evaluates_versions_as_the_osv_schema_says(tmp_path: Path) -> None:
+    name, version = first_pinned()
+    later = f"{version}.1"
+    records = {
+        "listed": {"versions": ["2004d", f"{version}.0"]},
+        "listed, others": {"versions": ["2004d", later]},
+        "from here": bounded({"introduced": version}),
+        "from later": bounded({"introduced": later}),
+        "up to here": bounded({"introduced": "0"}, {"last_affected": version}),
+        "up to a candidate of this": bounded({"introduced": "0"}, {"fixed": f"{version}rc1"}),
+        "again since here": bounded({"introduced": version}, {"fixed": "0.1"}, {"introduced": "0"}),
+        "unknown bound": bounded({"introduced": "0"}, {"fixed": "2004d"}),
+    }
+    for number, (about, affected) in enumerate(records.items()):
+        package = {"package": {"ecosystem": "PyPI", "name": name}, **affected}
+        found = {"id": f"PYSEC-0000-{number}", "summary": about, "affected": [package]}
+        (tmp_path / f"{number}.json").write_text(json.dumps(found), "utf-8")
+
+    checked = audit(tmp_path)
+
+    reported = {about for number, about in enumerate(records) if f"-{number}" in checked.stdout}
+    assert reported == {"listed", "from here", "up to here", "again since here", "unknown bound"}
+
+
+def bounded(*events: Mapping[str, str]) -> dict[str, Any]:
+    """Return a range of versions."""
+    return {"ranges": [{"type": "ECOSYSTEM", "events": events}]}
+
+
 def test_an_audit_without_data_says_so() -> None:
     checked = audit()
     assert checked.returncode == 0
     assert "NO DATA" in checked.stderr
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"id": 1, "affected": [{}]}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"id": "X", "affected": [1]}'])
 def test_data_that_cannot_be_read_is_no_pass(content: str, tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text(content, "utf-8")
