@@ -267,7 +267,10 @@ class Walk:
         """Go to the root directory."""
         self.close()
         self._shown, self._changeable_by = Path("/"), ""
-        self._take(os.open("/", os.O_RDONLY | _DIRECTORY))
+        descriptor = os.open("/", os.O_RDONLY | _DIRECTORY)
+        # Its owner can change every path: root, whom a user namespace may know as nobody.
+        self._trusted.add(os.fstat(descriptor).st_uid)
+        self._take(descriptor)
 
     def _enter(self, name: str) -> None:
         if name != "..":
