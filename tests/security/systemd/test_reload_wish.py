@@ -201,36 +201,46 @@ def test_requests_cost_process_1_nothing(
     watched.must(*AS_GATECERT, *attack.command)
     cost.wait()
     seconds, entries = cost.processor_time, cost.entries
+    watches = watched.shown(PATH, "ActiveState")
+    watched.run("sh", "-c", attack.undone)
 
     figures.add(f"{installed.suite}: {what}: process 1", seconds)
     figures.add(f"{installed.suite}: {what}: journal", len(entries), " entries")
     assert seconds < MOST_PROCESSOR_TIME
     assert len(entries) < MOST_ENTRIES
-    said = [line for line in entries if "so the gateway's server is not reloaded" in line]
     if attack.is_said:
-        assert len(said) == 1
-        assert WISH in said[0]
-        assert "remove it as root" in said[0]
-    assert watched.shown(PATH, "ActiveState") == "active"
-    watched.run("sh", "-c", attack.undone)
+        assert_said_once(entries)
+    assert watches == "active"
     renew(watched)
     assert watched.run("test", "-e", "/srv/of-root/reload-wanted").exit_code == 0
+
+
+def assert_said_once(entries: list[str]) -> None:
+    """Verify that one line says what is wrong, and what to do."""
+    (said,) = [line for line in entries if "so the gateway's server is not reloaded" in line]
+    assert WISH in said
+    assert "remove it as root" in said
 
 
 @pytest.mark.attack("keep process 1 busy by a state directory that turns read-only")
 def test_a_state_directory_that_turns_read_only(watched: Machine) -> None:
     renew(watched)
-    watched.must("sh", "-ec", f"touch {GATEWAY}/x; mount --bind {GATEWAY} {GATEWAY}")
-    cost = Cost(watched)
+    watched.must("systemctl", "stop", PATH)
+    watched.must("touch", WISH)
+    watched.must(
+        "sh", "-ec", f"mount --bind {GATEWAY} {GATEWAY}; mount -o remount,bind,ro {GATEWAY}"
+    )
+    before, cost = reloads(watched), Cost(watched)
 
-    # Both at once: the request appears where nothing can be removed any more.
-    watched.must("sh", "-ec", f"touch {WISH}; mount -o remount,bind,ro {GATEWAY}")
+    watched.must("systemctl", "start", PATH)
     cost.wait()
     seconds, entries = cost.processor_time, cost.entries
     watched.must("umount", GATEWAY)
 
     assert seconds < MOST_PROCESSOR_TIME
     assert len(entries) < MOST_ENTRIES
+    assert_said_once(entries)
+    watched.wait_for(lambda: reloads(watched) > before, "the reload that was requested")
     renew(watched)
 
 
