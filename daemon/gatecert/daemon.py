@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatecert.challenge.socket_activation import NAME as HTTP_01
 from gatecert.errors import ConfigurationError, Problem, StateError, WorkerLostError
 from gatecert.schedule.timetable import Timetable
 from gatecert.store.drop_root import drop_root_privileges
@@ -34,6 +35,7 @@ from gatecert.store.state_directory import (
 )
 from gatecert.supervision.changes import Changes
 from gatecert.supervision.gateways import Gateways
+from gatecert.supervision.held_listeners import HeldListeners
 from gatecert.supervision.messages import (
     Configured,
     Done,
@@ -105,6 +107,7 @@ class Daemon:
         self._gateways = Gateways(service_manager)
         self._timetable = Timetable()
         self._workers = Workers(self._start_worker, self)
+        self._held = HeldListeners()
         self._selector = selectors.DefaultSelector()
         self._resources = ExitStack()
         self._clock = WallClockTimer()
@@ -134,6 +137,8 @@ class Daemon:
         with self._resources, SignalPipe(SIGNALS) as signals:
             self._watch(signals, partial(self._take_signals, signals))
             self._watch(self._clock, self._clock_fired)
+            self._resources.callback(self._held.close)
+            self._watch(self._held, self._held.turn_away)
             try:
                 self._begin_loading(*self._first)
                 while not self._stopping:
@@ -285,6 +290,8 @@ class Daemon:
         self._timetable.keep(found.gateways)
         if self._changes is not None:
             self._changes.keep(found.gateways)
+        inherited = {HTTP_01} if self._listeners else set()
+        self._held.keep({kind: found.held[kind] for kind in found.held.keys() - inherited})
         listening = self._workers.listening = bool(self._listeners)
         worker.process.send(Open(self._workers.unsaved, listening=listening, changed=True))
 
@@ -429,6 +436,7 @@ class Daemon:
     def _give(self, name: str, *, look_now: bool = False) -> None:
         """Have a pass run over a gateway."""
         if name in self._gateways.names:
+            self._held.hold()
             prepare = name in self._unprepared
             self._unprepared.discard(name)
             self._workers.give(Work(name, look_now=look_now, prepare=prepare))

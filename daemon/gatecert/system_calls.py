@@ -1,4 +1,6 @@
-"""System calls of Linux that Python 3.11 does not offer: timerfd_create(2), inotify(7), prctl(2).
+"""System calls of Linux that Python 3.11 does not offer.
+
+These are timerfd_create(2), inotify(7), prctl(2), and an option of socket(7).
 
 ``os.timerfd_create`` exists from Python 3.13; ``ctypes`` calls the same function of the C library
 (glibc and musl) before.
@@ -18,6 +20,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
 CLOCK_REALTIME: Final = 0
@@ -36,6 +39,10 @@ IN_ONLYDIR: Final = 0x01000000
 PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 PR_SET_DUMPABLE: Final = 4
 
+SOL_SOCKET: Final = 1
+SO_ATTACH_REUSEPORT_CBPF: Final = 51  # asm-generic/socket.h
+BPF_RETURN_CONSTANT: Final = 0x06  # linux/bpf_common.h: BPF_RET | BPF_K
+
 _EVENT: Final = struct.Struct("iIII")  # struct inotify_event, without the name
 _EXPIRATIONS = 8  # bytes that a timer gives
 _NANOSECONDS: Final = 1_000_000_000
@@ -47,6 +54,19 @@ class _Timespec(ctypes.Structure):
 
 class _TimerSpec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_uint16),
+        ("if_true", ctypes.c_uint8),
+        ("if_false", ctypes.c_uint8),
+        ("value", ctypes.c_uint32),
+    )
+
+
+class _FilterProgram(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("filters", ctypes.POINTER(_Filter)))
 
 
 class WallClockTimer:
@@ -155,6 +175,22 @@ class DirectoryWatch:
             return os.read(self._descriptor, 65536)
         except BlockingIOError:
             return b""
+
+
+def prefer_second_listener(first: socket.socket) -> None:
+    """Have the second socket that listens on a shared port get every connection.
+
+    Without a second one, the first gets them: the kernel then ignores the choice (socket(7),
+    SO_ATTACH_REUSEPORT_CBPF).
+
+    Args:
+        first: Bound, with SO_REUSEPORT, and the first to listen on its port.
+
+    Raises:
+        OSError: The kernel cannot do that.
+    """
+    program = _FilterProgram(1, ctypes.pointer(_Filter(BPF_RETURN_CONSTANT, 0, 0, 1)))
+    first.setsockopt(SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, bytes(program))
 
 
 def end_with_parent() -> None:

@@ -219,3 +219,4 @@ def test_the_core_answers_on_an_inherited_socket(
     assert status.getresponse().status == 404
     assert not configured.workers()
     status.close()
+    assert "in use" not in configured.process.output  # the core does not hold it besides

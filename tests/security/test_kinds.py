@@ -12,6 +12,7 @@ import sys
 from base64 import urlsafe_b64encode
 from contextlib import ExitStack, closing
 from hashlib import sha256
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,6 +89,10 @@ def test_http_01_answers_nothing_of_tls_alpn_01(
         return [each for each in found if not each.name.startswith(".")]
 
     gatecert.wait_for(lambda: len(stored()) == 2, "both responses")
+    gatecert.wait_for(
+        lambda: any(fetch(port, each.name)[0] == HTTPStatus.OK for each in stored()),
+        "the response to http-01",
+    )
     answered = {}
     for path in stored():
         text = path.read_text("ascii").partition("\n")[0]

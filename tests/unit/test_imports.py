@@ -38,6 +38,7 @@ RESIDENT = (
     "gatecert.store.layout",
     "gatecert.store.lock",
     "gatecert.store.tokens",
+    "gatecert.supervision.held_listeners",
     "gatecert.time_format",
 )
 LARGE = {

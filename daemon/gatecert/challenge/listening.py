@@ -8,6 +8,10 @@
   presented response, which only a gatecert on the same state directory can.
 - If systemd has opened the daemon's port, the daemon serves the presented response as well, but the
   port cannot be shared; it is then left to the daemon.
+- The daemon's core holds a port that something forwards to, so that no other user can bind it
+  between two validations (docs/decisions/0023-held-listeners.md). It answers HTTP with a certain
+  404 and closes every other connection at once. A gatecert that presents a response listens beside
+  it, and the kernel gives that one every connection.
 - An error names any other program on the port.
 """
 
@@ -17,28 +21,31 @@ import errno
 import logging
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 from gatecert import container
 from gatecert.challenge.bounded_server import BACKLOG
 from gatecert.challenge.http_responder import PREFIX
 from gatecert.errors import AddressInUseError, ChallengeError
-from gatecert.model import Endpoint
+from gatecert.system_calls import prefer_second_listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from gatecert.model import Endpoint
 
 
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 1.0
+NOTHING_PRESENTED = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 BIND_ATTEMPTS = 2  # the other listener may close between bind and probe
 
 _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - only compared
 
 # The host lacks the address or the family, so no client can connect there either.
-_NOT_LOCAL = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
+NOT_LOCAL = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT}
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM}
 _IN_USE = {errno.EADDRINUSE} | _NOT_ALLOWED
 
@@ -48,6 +55,20 @@ _REMEDIES = {
     "tls-alpn-01": "let it forward connections for ALPN acme-tls/1 to another address and set "
     "challenges.tls-alpn-01.listen to that (docs/challenges.md), or use another challenge",
 }
+
+
+class Place(Protocol):
+    """An address and a port; the core has no `Endpoint`, whose package is large."""
+
+    @property
+    def host(self) -> str:
+        """The address."""
+        ...
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        ...
 
 
 def listen(
@@ -76,8 +97,8 @@ def listen(
                 if listener is not None:
                     listeners.append(opened.enter_context(listener))
             except OSError as error:
-                if error.errno not in _NOT_LOCAL:
-                    raise _listen_error(endpoint, error, kind) from error
+                if error.errno not in NOT_LOCAL:
+                    raise listen_error(endpoint, error, kind) from error
                 logger.info("not listening address=%s reason=%s", endpoint, error.strerror)
                 missing.append(f"{endpoint}: {error.strerror}")
         opened.pop_all()
@@ -88,6 +109,26 @@ def listen(
         )
     logger.debug("listening for %s addresses=%s", kind, ", ".join(map(str, endpoints)))
     return listeners
+
+
+def hold(place: Place) -> socket.socket:
+    """Listen on an address that nobody listens on, and let processes of this user share it.
+
+    Whichever listens on it later gets every connection.
+
+    Raises:
+        OSError: It cannot be held.
+    """
+    listener = _bind(place, share=False)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        prefer_second_listener(listener)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 - positional only
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def serves_token(
@@ -115,9 +156,9 @@ def connect_address(endpoint: Endpoint) -> tuple[str, int]:
 def is_local_address(endpoint: Endpoint) -> bool:
     """Check if this host has the address, so that a program can listen there."""
     try:
-        _bind(Endpoint(endpoint.host, 0), share=False).close()
+        _bind(replace(endpoint, port=0), share=False).close()
     except OSError as error:
-        return error.errno not in _NOT_LOCAL
+        return error.errno not in NOT_LOCAL
     return True
 
 
@@ -139,7 +180,7 @@ class PortHolder:
         return not _WILDCARDS.intersection(self.addresses)
 
 
-def find_port_holder(endpoint: Endpoint) -> PortHolder:
+def find_port_holder(endpoint: Place) -> PortHolder:
     """Find the processes that prevent others from listening at an endpoint."""
     return _port_holder(endpoint.port, lambda host: _collide(host, endpoint.host))
 
@@ -193,6 +234,8 @@ def _listen(endpoint: Endpoint, is_ours: Callable[[Endpoint], bool]) -> socket.s
                 raise
             if is_ours(endpoint):
                 return _share(endpoint)
+            if _is_only_held(endpoint):
+                return _bind_and_listen(endpoint)
             refused = error
     raise refused
 
@@ -210,6 +253,18 @@ def _share(endpoint: Endpoint) -> socket.socket | None:
     return listener
 
 
+def _is_only_held(endpoint: Endpoint) -> bool:
+    """Check if the listener answers as a core does while no gatecert presents a response."""
+    try:
+        with socket.create_connection(connect_address(endpoint), PROBE_SECONDS) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.recv(1024) in {b"", NOTHING_PRESENTED}
+    except (BrokenPipeError, ConnectionResetError):
+        return True
+    except OSError:
+        return False
+
+
 def _bind_and_listen(endpoint: Endpoint) -> socket.socket:
     listener = _bind(endpoint, share=True)
     try:
@@ -220,8 +275,8 @@ def _bind_and_listen(endpoint: Endpoint) -> socket.socket:
     return listener
 
 
-def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET
+def _bind(place: Place, *, share: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -229,14 +284,14 @@ def _bind(endpoint: Endpoint, *, share: bool) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((endpoint.host, endpoint.port))
+        listener.bind((place.host, place.port))
     except OSError:
         listener.close()
         raise
     return listener
 
 
-def _in_use(endpoint: Endpoint, holder: PortHolder, kind: str) -> AddressInUseError:
+def _in_use(endpoint: Place, holder: PortHolder, kind: str) -> AddressInUseError:
     processes = holder.processes or "another process"
     if endpoint.host in _WILDCARDS and holder.addresses and holder.leaves_addresses_free:
         return AddressInUseError(
@@ -252,7 +307,8 @@ def _in_use(endpoint: Endpoint, holder: PortHolder, kind: str) -> AddressInUseEr
     )
 
 
-def _listen_error(endpoint: Endpoint, error: OSError, kind: str) -> ChallengeError:
+def listen_error(endpoint: Place, error: OSError, kind: str) -> ChallengeError:
+    """Say why gatecert cannot listen for a challenge type, and what to do."""
     if error.errno == errno.EADDRINUSE:
         return _in_use(endpoint, find_port_holder(endpoint), kind)
     if error.errno in _NOT_ALLOWED:

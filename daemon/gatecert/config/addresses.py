@@ -83,6 +83,14 @@ def _split(written: str) -> tuple[str, str]:
     return host, port if port or not colon else "?"
 
 
+def is_loopback(host: str) -> bool:
+    """Check whether a host (a name, or an address without brackets) is this one by itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def overlap(one: Endpoint, other: Endpoint) -> bool:
     """Check whether two listeners cannot be bound at the same time."""
     if one.port != other.port:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from gatecert.config.addresses import is_loopback
 from gatecert.config.names import display_form, private_reason
 from gatecert.config.schema import ChallengeKind
+from gatecert.config.schema.challenge import CA_PORTS
 from gatecert.config.well_known import is_public_ca
 from gatecert.garbage_collection import without_garbage_collection
 from gatecert.model import (
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
         GatewaySettings,
         Settings,
     )
+    from gatecert.model import Endpoint
 
 
 Policy = TypeVar("Policy", KeyPolicy, RenewalPolicy, FileCopy, ClientAuthentication, ClientProfile)
@@ -70,6 +73,27 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         profile=_policy(ClientProfile, gateway.profile),
         keeps_records=gateway.ddns is not None,
     )
+
+
+def forwarded_listeners(configuration: Configuration) -> dict[str, tuple[Endpoint, ...]]:
+    """Return the addresses that the CA reaches only if something forwards to them.
+
+    They have another port than the one that the CA connects to, or are loopback addresses.
+
+    Returns:
+        By challenge type that a gateway uses.
+    """
+    used = {
+        kind
+        for gateway in configuration.gateways.values()
+        if gateway.mode is Mode.AUTOMATIC
+        for kind in challenges(gateway, configuration.challenges)
+    }
+    return {
+        kind: tuple(each for each in found if each.port != CA_PORTS[kind] or is_loopback(each.host))
+        for kind, found in configuration.challenges.listeners.items()
+        if kind in used
+    }
 
 
 def _policy(kind: type[Policy], settings: Settings) -> Policy:

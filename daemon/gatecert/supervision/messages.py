@@ -112,6 +112,7 @@ class Configured(Message):
         longest_pass: Seconds after which a pass hangs.
         idle: Seconds after which an idle worker is not needed any more.
         memory: Bytes of resident memory that a worker may have.
+        held: By challenge type, each address and port that something forwards to.
     """
 
     state_directory: str
@@ -119,6 +120,7 @@ class Configured(Message):
     longest_pass: float
     idle: float
     memory: int
+    held: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

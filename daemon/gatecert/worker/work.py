@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert.app import build
 from gatecert.challenge.cleanup_thread import CleanupThread
 from gatecert.config.load import load
+from gatecert.config.targets import forwarded_listeners
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.report import logs
@@ -145,6 +146,10 @@ class GatewayWorker:
                     settings.longest_pass.total_seconds(),
                     settings.idle.total_seconds(),
                     settings.memory,
+                    {
+                        kind: list(map(str, endpoints))
+                        for kind, endpoints in forwarded_listeners(configuration).items()
+                    },
                 )
             )
 

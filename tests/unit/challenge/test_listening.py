@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,10 @@ from tests.fakes.loopback import LOOPBACK, free_port
 
 from gatecert.challenge.http_responder import PREFIX, http_responder
 from gatecert.challenge.listening import (
+    NOTHING_PRESENTED,
     PortHolder,
     find_port_holder,
+    hold,
     listen,
     listening_process,
     serves_token,
@@ -298,3 +301,39 @@ def test_another_protocol_or_silence_does_not_serve_the_token(
 
     assert not serves_token(endpoint, "abc", "abc.def", timeout=0.05)
     assert PREFIX.startswith("/")
+
+
+@pytest.mark.parametrize("answer", [b"", NOTHING_PRESENTED])
+def test_a_held_port_is_shared(endpoint: Endpoint, answer: bytes) -> None:
+    with hold(endpoint) as core, ThreadPoolExecutor(1) as pool:
+        core.settimeout(5)
+
+        def turn_away() -> None:
+            with core.accept()[0] as connection:
+                connection.recv(1024)
+                connection.sendall(answer)
+
+        turned_away = pool.submit(turn_away)
+        close(listen([endpoint], is_not_ours))
+        turned_away.result()
+
+
+def test_a_port_is_held_only_if_nobody_listens(endpoint: Endpoint) -> None:
+    (listener,) = listen([endpoint], is_not_ours)
+    with listener, pytest.raises(OSError, match="in use"):
+        hold(endpoint)
+
+
+def test_another_program_that_answers_nothing_is_not_shared_with(endpoint: Endpoint) -> None:
+    """The port is its own; only processes of this user share what they hold."""
+    with socket.create_server((endpoint.host, endpoint.port)) as stranger:
+        stranger.settimeout(5)
+
+        def turn_away() -> None:
+            stranger.accept()[0].close()
+
+        thread = threading.Thread(target=turn_away)
+        thread.start()
+        with pytest.raises(AddressInUseError):
+            listen([endpoint], is_not_ours)
+        thread.join()

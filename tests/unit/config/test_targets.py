@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gatecert.config.schema import Configuration
-from gatecert.config.targets import targets
+from gatecert.config.targets import forwarded_listeners, targets
 from gatecert.model import (
     Endpoint,
     FileContents,
@@ -163,3 +163,45 @@ def test_auto_is_every_configured_type_that_can_validate_a_name(
 ) -> None:
     gateway: dict[str, object] = {"hostname": names[0], "alternative_names": names[1:]}
     assert only(gateway, challenges=set_up).challenges == kinds
+
+
+@pytest.mark.parametrize(
+    ("challenges", "forwarded"),
+    [
+        ({}, {"http-01": []}),
+        ({"http-01": {"listen": ["127.0.0.1:888"]}}, {"http-01": ["127.0.0.1:888"]}),
+        (
+            {"http-01": {"listen": ["127.0.0.1:80", "192.0.2.1:80", "0.0.0.0:8080", "[::1]:80"]}},
+            {"http-01": ["127.0.0.1:80", "0.0.0.0:8080", "[::1]:80"]},
+        ),
+        (
+            {"http-01": {"webroot": "/var/www"}, "tls-alpn-01": {"listen": ["127.0.0.1:443"]}},
+            {"tls-alpn-01": ["127.0.0.1:443"]},
+        ),
+        ({"tls-alpn-01": {}}, {"http-01": [], "tls-alpn-01": []}),
+    ],
+)
+def test_an_address_that_the_ca_does_not_connect_to_is_forwarded_to(
+    challenges: dict[str, object], forwarded: dict[str, list[str]]
+) -> None:
+    configuration = Configuration.model_validate(
+        {"challenges": challenges, "gateways": {"hq": {"hostname": "hq.example.com"}}}
+    )
+    found = forwarded_listeners(configuration)
+    assert {kind: list(map(str, each)) for kind, each in found.items()} == forwarded
+
+
+def test_nothing_is_forwarded_for_a_type_that_no_gateway_uses() -> None:
+    configuration = Configuration.model_validate(
+        {
+            "challenges": {
+                "http-01": {"listen": ["127.0.0.1:888"]},
+                "tls-alpn-01": {"listen": ["127.0.0.1:844"]},
+            },
+            "gateways": {
+                "hq": {"hostname": "hq.example.com", "challenge": "tls-alpn-01"},
+                "own": {"hostname": "own.example.com", "mode": "custom"},
+            },
+        }
+    )
+    assert list(forwarded_listeners(configuration)) == ["tls-alpn-01"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, PlainValidator
 
@@ -67,6 +67,9 @@ class ResolverSettings(Settings):
     )
 
 
+CA_PORTS: Final = {"http-01": 80, "tls-alpn-01": 443}  # RFC 8555 section 8.3, RFC 8737 section 3
+
+
 class Http01Settings(Settings):
     """http-01: the CA fetches a file over port 80 (RFC 8555 section 8.3).
 
@@ -75,8 +78,9 @@ class Http01Settings(Settings):
 
     listen: tuple[Listener, ...] = Field(
         default=(Endpoint("::", 80), Endpoint("0.0.0.0", 80)),  # noqa: S104 - the CA may connect from anywhere
-        description="Addresses to listen on, only during a validation. Behind a proxy: a loopback "
-        "address with a port below 1024, which no other user can bind.",
+        description="Addresses to listen on: port 80 only during a validation, any other for as "
+        "long as the daemon runs. Behind a proxy: a loopback address with a port below 1024, which "
+        "no other user can bind.",
     )
     webroot: AnyFile | None = Field(
         default=None,
@@ -90,8 +94,9 @@ class TlsAlpn01Settings(Settings):
 
     listen: tuple[Listener, ...] = Field(
         default=(Endpoint("::", 443), Endpoint("0.0.0.0", 443)),  # noqa: S104 - as above
-        description="Addresses to listen on, only during a validation. Behind a proxy: a loopback "
-        "address with a port below 1024, which no other user can bind.",
+        description="Addresses to listen on: port 443 only during a validation, any other for as "
+        "long as the daemon runs. Behind a proxy: a loopback address with a port below 1024, which "
+        "no other user can bind.",
     )
 
 
@@ -183,3 +188,13 @@ class ChallengeSettings(Settings):
         alias="dns-persist-01",
         description="Use a permanent DNS record; write {} to enable it. Default: disabled.",
     )
+
+    @property
+    def listeners(self) -> dict[str, tuple[Endpoint, ...]]:
+        """The addresses that gatecert listens on, by challenge type; none for a webroot."""
+        found = {}
+        if self.http_01.webroot is None:
+            found["http-01"] = self.http_01.listen
+        if self.tls_alpn_01 is not None:
+            found["tls-alpn-01"] = self.tls_alpn_01.listen
+        return found
