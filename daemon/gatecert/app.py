@@ -118,7 +118,7 @@ class Application:
             for target in self.targets.values()
             if target.mode is Mode.AUTOMATIC and not self.open(target).excluded_region
         ]
-        listener_checks.warn(self.configuration.challenges, enrolled)
+        listener_checks.warn(self.configuration, enrolled)
 
     @part
     def pipeline(self) -> Pipeline:

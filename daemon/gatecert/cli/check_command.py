@@ -134,7 +134,7 @@ def _explain(document: Document, gateway: GatewaySettings) -> None:
 def _open_listeners(configuration: Configuration, found: tuple[Target, ...]) -> list[Finding]:
     """Find listeners where another user of this machine could answer challenges."""
     enrolled = _enrolled(configuration, found)
-    return [listener_finding(each) for each in open_listeners(configuration.challenges, enrolled)]
+    return [listener_finding(each) for each in open_listeners(configuration, enrolled)]
 
 
 def _enrolled(configuration: Configuration, found: tuple[Target, ...]) -> list[Target]:

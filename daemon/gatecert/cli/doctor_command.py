@@ -108,7 +108,7 @@ def gather_facts(
         gather_machine_facts(sources, configuration, application.targets.values(), enrolling),
         missing=known.missing,
         unworkable=known.unworkable,
-        open_listeners=open_listeners(application.configuration.challenges, enrolling),
+        open_listeners=open_listeners(application.configuration, enrolling),
     )
 
     def gather(target: Target) -> GatewayFacts:

@@ -317,7 +317,7 @@ LISTENERS_OK = Code(
 LISTENER_EXPOSED = Code(
     "listener-exposed",
     FAILURE,
-    "while gatecert does not listen, any user of this machine can bind that port, answer the CA,"
+    "while the daemon does not run, any user of this machine can bind that port, answer the CA,"
     " and obtain a trusted certificate for the gateway's name",
     "listen on a loopback address with a port below 1024, such as 127.0.0.1:888, and forward to"
     " it, or set challenges.http-01.webroot",
@@ -325,7 +325,7 @@ LISTENER_EXPOSED = Code(
 LISTENER_UNPRIVILEGED = Code(
     "listener-unprivileged",
     NOTE,
-    "while gatecert does not listen, any user of this machine can bind that port; that is a risk if"
+    "while the daemon does not run, any user of this machine can bind that port; that is a risk if"
     " the CA's connections are forwarded to it",
     "forward to a loopback address with a port below 1024, such as 127.0.0.1:888",
 )

@@ -49,11 +49,13 @@ class OpenListener:
         kind: The challenge type.
         forwarder: The process that listens on the port that the CA connects to, empty if it is
             unknown; None if there is none.
+        out_of_reach: Whether a CA reaches it only if something forwards to it.
     """
 
     kind: str
     endpoint: Endpoint
     forwarder: str | None = None
+    out_of_reach: bool = False
 
 
 @dataclass(frozen=True, slots=True)

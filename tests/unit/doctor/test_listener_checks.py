@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fakes.doctor_facts import TARGET
 
+from gatecert import container
 from gatecert.challenge import listening
-from gatecert.config.schema.challenge import ChallengeSettings
+from gatecert.config.schema import Configuration
 from gatecert.doctor.facts import OpenListener
 from gatecert.doctor.listener_checks import listener_finding, open_listeners, warn
 from gatecert.model import Endpoint
@@ -18,13 +19,24 @@ if TYPE_CHECKING:
 BOTH = replace(TARGET, challenges=("http-01", "tls-alpn-01"))
 
 
-def settings(*http: str, tls: str = "", webroot: str = "") -> ChallengeSettings:
+DISTANT = "https://acme.example.com/directory"
+
+
+def settings(
+    *http: str, tls: str = "", webroot: str = "", authority: str = DISTANT
+) -> Configuration:
     written: dict[str, object] = {"http-01": {"listen": list(http)} if http else {}}
     if webroot:
         written["http-01"] = {"webroot": webroot}
     if tls:
         written["tls-alpn-01"] = {"listen": [tls]}
-    return ChallengeSettings.model_validate(written)
+    return Configuration.model_validate(
+        {
+            "challenges": written,
+            "authorities": {name: {"directory_url": authority} for name in TARGET.authorities},
+            "gateways": {"hq": {"hostname": "hq.example.com"}},
+        }
+    )
 
 
 def somebody(port: int) -> str | None:
@@ -35,12 +47,12 @@ def nobody(_port: int) -> str | None:
     return None
 
 
-def found(challenges: ChallengeSettings, *, start: int = 1024) -> tuple[OpenListener, ...]:
+def found(challenges: Configuration, *, start: int = 1024) -> tuple[OpenListener, ...]:
     return open_listeners(challenges, [BOTH], unprivileged=start, find_process=somebody)
 
 
 @pytest.mark.parametrize(
-    "challenges",
+    "configuration",
     [
         settings(),
         settings("127.0.0.1:888"),
@@ -49,8 +61,8 @@ def found(challenges: ChallengeSettings, *, start: int = 1024) -> tuple[OpenList
         settings(webroot="/var/www/html"),
     ],
 )
-def test_privileged_ports_are_safe(challenges: ChallengeSettings) -> None:
-    assert found(challenges) == ()
+def test_privileged_ports_are_safe(configuration: Configuration) -> None:
+    assert found(configuration) == ()
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1024", "[::1]:8089", "0.0.0.0:8089"])
@@ -75,9 +87,54 @@ def test_tls_alpn_01_is_checked_on_port_443() -> None:
     assert "webroot" not in finding.fix
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:8089", "[::1]:8089", "127.8.0.1:8089"])
+def test_something_has_to_forward_to_a_loopback_address(address: str) -> None:
+    (listener,) = open_listeners(
+        settings(address), [TARGET], unprivileged=1024, find_process=nobody
+    )
+    finding = listener_finding(listener)
+    assert (finding.code, finding.fails) == ("listener-exposed", True)
+    assert finding.seen == (
+        f"challenges.http-01.listen {address}, which a CA on another host reaches only if "
+        "something forwards to it"
+    )
+    assert "127.0.0.1:888" in finding.fix
+
+
+@pytest.mark.parametrize(
+    "authority",
+    ["https://127.0.0.1:14000/dir", "https://[::1]:14000/dir", "https://localhost:14000/dir"],
+)
+def test_a_ca_on_this_host_connects_to_a_loopback_address(authority: str) -> None:
+    (listener,) = open_listeners(
+        settings("127.0.0.1:5002", authority=authority),
+        [TARGET],
+        unprivileged=1024,
+        find_process=nobody,
+    )
+    assert listener_finding(listener).code == "listener-unprivileged"
+
+
+def test_one_distant_ca_is_enough() -> None:
+    configuration = settings("127.0.0.1:5002", authority="https://127.0.0.1:14000/dir")
+    other = replace(TARGET, authorities=("letsencrypt",))
+    (listener,) = open_listeners(
+        configuration, [TARGET, other], unprivileged=1024, find_process=nobody
+    )
+    assert listener_finding(listener).fails
+
+
+def test_a_container_is_its_own_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "in_container", True)
+    (listener,) = open_listeners(
+        settings("127.0.0.1:8080"), [TARGET], unprivileged=1024, find_process=nobody
+    )
+    assert not listener_finding(listener).fails
+
+
 def test_open_port_without_forwarder_is_a_note() -> None:
     (listener,) = open_listeners(
-        settings("127.0.0.1:5002"), [TARGET], unprivileged=1024, find_process=nobody
+        settings("0.0.0.0:5002"), [TARGET], unprivileged=1024, find_process=nobody
     )
     finding = listener_finding(listener)
     assert (finding.code, finding.fails) == ("listener-unprivileged", False)
@@ -107,6 +164,6 @@ def test_exposed_listener_is_logged(
     lines: int,
 ) -> None:
     monkeypatch.setattr(listening, "listening_process", find_process)
-    warn(settings("127.0.0.1:60089"), [TARGET])
+    warn(settings("0.0.0.0:60089"), [TARGET])
     assert len(caplog.messages) == lines
     assert all("such as 127.0.0.1:888" in message for message in caplog.messages)
