@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,11 @@ def package() -> Path:
     """The package from `make deb`."""
     (found,) = (PROJECT / "dist").glob(f"gatecert_{gatecert.__version__}_*.deb")
     return found
+
+
+@pytest.fixture(scope="session")
+def tree(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the package."""
+    directory = tmp_path_factory.mktemp("package")
+    subprocess.run(["dpkg-deb", "--extract", package, directory], check=True)
+    return directory

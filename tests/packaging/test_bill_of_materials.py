@@ -24,14 +24,6 @@ sys.exit(error and repr(error))
 """
 
 
-@pytest.fixture(scope="session")
-def tree(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of the package."""
-    directory = tmp_path_factory.mktemp("package")
-    subprocess.run(["dpkg-deb", "--extract", package, directory], check=True)
-    return directory
-
-
 @pytest.fixture
 def text(tree: Path) -> str:
     """The bill of materials."""
