@@ -76,6 +76,12 @@ def test_no_download_is_piped_into_a_shell() -> None:
     assert piped == []
 
 
+def test_debian_systems_come_only_with_a_signature() -> None:
+    made = [line for path in SCRIPTS for line in commands(path) if "debootstrap --" in line]
+    assert made
+    assert [line for line in made if "--force-check-gpg" not in line] == []
+
+
 @pytest.mark.parametrize("name", ["container/Containerfile", "pebble/compose.yaml"])
 def test_images_that_are_built_on_or_run_as_tools_have_a_digest(name: str) -> None:
     images = re.findall(r"\b(?:docker|ghcr|quay)\.io/\S+", "\n".join(commands(ROOT / name)))
