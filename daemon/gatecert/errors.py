@@ -51,7 +51,7 @@ programs. ``retryable`` is true if the same attempt may succeed later without a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -100,11 +100,13 @@ class Problem:
         where: ``file:line``, or only the file if no line applies.
         key: Dotted path of the key; empty for the whole file.
         what: The problem and the correct form, on one line.
+        exposed: Whether it is that another user can change the file.
     """
 
     where: str
     key: str
     what: str
+    exposed: bool = field(default=False, kw_only=True)
 
     def __str__(self) -> str:
         return (

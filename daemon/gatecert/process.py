@@ -7,7 +7,8 @@ has ended or the grace period is over. Only a descendant with its own session su
 
 Output is read continuously, and only its end is kept.
 
-A command never runs in a shell. It runs in ``/`` with an empty standard input. It inherits nothing
+A command is not run if another user may change its program (``trusted_files``). It never runs in a
+shell. It runs in ``/`` with an empty standard input. It inherits nothing
 of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``) and no
 descriptor. ``environment`` returns the environment of every command; callers add to it.
 """
@@ -29,6 +30,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 
 from gatecert.deadline import Deadline
 from gatecert.errors import LONGEST_EXTERNAL_TEXT, clean
+from gatecert.trusted_files import check_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -181,9 +183,11 @@ def started(
         grace: Seconds between the signals that end it.
 
     Raises:
+        WeakFileError: Another user may change the program or script.
         OSError: It cannot be started.
         ValueError: An argument has a null character.
     """
+    check_command(argv)
     process = subprocess.Popen(  # noqa: S603 - argv of the operator, no shell
         argv,
         stdin=subprocess.DEVNULL,
@@ -219,6 +223,7 @@ def output_of(argv: Sequence[str]) -> str:
         return ""
     variables = environment() | {"LC_ALL": "C", "TZ": "UTC"}
     try:
+        check_command([program, *argv[1:]])
         done = subprocess.run(  # noqa: S603 - argv, no shell
             [program, *argv[1:]],
             stdin=subprocess.DEVNULL,

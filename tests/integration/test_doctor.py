@@ -159,15 +159,19 @@ def test_files_with_unsafe_permissions(
         gatecert
     ).keys()
     (gatecert.live(BOSTON) / "privkey.pem").chmod(0o644)
-    gatecert.configuration_file.chmod(0o664)
     if os.geteuid() == 0:
         os.chown(gatecert.live(BOSTON) / "cert.pem", 12345, -1)
 
     found = diagnose(gatecert)
 
-    assert failures(found) == {"key-exposed", "configuration-exposed"}
+    assert failures(found) == {"key-exposed"}
     assert "chmod 0600" in found["key-exposed"]["fix"]
     assert ("files-foreign" in found) == (os.geteuid() == 0)
+
+    gatecert.configuration_file.chmod(0o664)
+    refused = gatecert.run("doctor", "--json")
+    assert refused.exit_code == 2
+    assert [each["code"] for each in refused.json()["findings"]] == ["configuration-exposed"]
 
 
 def test_a_full_disk(

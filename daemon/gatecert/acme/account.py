@@ -33,6 +33,7 @@ from gatecert.errors import (
     UserActionRequiredError,
 )
 from gatecert.model import Account
+from gatecert.trusted_files import WeakFileError, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -286,7 +287,11 @@ def _may_refuse_binding(error: ACMEError | AuthorityServerError) -> bool:
 def _read_secret(external: ExternalAccountSettings, where: str) -> str:
     """Return the HMAC key as base64url; plain base64, which some CAs give out, is converted."""
     try:
-        text = external.hmac_key_file.read_text("latin-1")
+        text = read_secret(external.hmac_key_file).decode("latin-1")
+    except WeakFileError as error:
+        raise AuthorityError(
+            f"the file of {where}.hmac_key_file is not used: it {error.weakness}", fix=error.fix
+        ) from error
     except OSError as error:
         raise AuthorityError(
             f"{external.hmac_key_file} cannot be read: {error.strerror}",

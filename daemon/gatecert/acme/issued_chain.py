@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from gatecert import regular_files
 from gatecert.acme.client import Client
 from gatecert.acme.protocol import OrderJournal
 from gatecert.acme.responses import GONE
@@ -174,7 +175,7 @@ class ChainDownload:
         if path is None:
             return None
         try:
-            return load_roots(path.read_bytes())
+            return load_roots(regular_files.read(path))
         except (OSError, CertificateError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise CertificateError(

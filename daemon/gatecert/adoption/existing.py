@@ -11,6 +11,7 @@ from gatecert.config.include import read
 from gatecert.config.names import host_name
 from gatecert.config.schema.authority import directory_url
 from gatecert.config.schema.configuration import default_state_directory
+from gatecert.config.source_file import contents
 from gatecert.config.values import BadValueError
 from gatecert.model import Mode
 
@@ -52,7 +53,7 @@ def read_existing(path: Path) -> Existing:
     Raises:
         ConfigurationError: It cannot be read at all.
     """
-    if not path.exists() or not path.read_bytes().strip():
+    if not path.exists() or not contents(path).strip():
         return Existing(path, default_state_directory())
     written = read(path).plain()
     challenges = _section(written, "challenges")

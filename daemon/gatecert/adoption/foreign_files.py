@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from typing import TYPE_CHECKING, Final
 
+from gatecert import regular_files
 from gatecert.certificate import key
 from gatecert.errors import CertificateError, GatecertError, clean
 
@@ -34,11 +34,7 @@ def read(path: Path) -> bytes:
         UnreadableError: It is missing, unreadable, no file, empty or too large.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # no pipe blocks
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UnreadableError(f"{path} is not a regular file")
-            data = file.read(LARGEST + 1)
+        data = regular_files.read(path, LARGEST)
     except FileNotFoundError as error:
         broken = "is a symbolic link to a missing file" if path.is_symlink() else "is missing"
         raise UnreadableError(f"{path} {broken}") from error
@@ -48,8 +44,6 @@ def read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UnreadableError(f"{path} cannot be read: {clean(reason).lower()}") from error
-    if len(data) > LARGEST:
-        raise UnreadableError(f"{path} is larger than {LARGEST >> 20} MiB")
     if not data.strip(b"\0 \t\r\n"):
         raise UnreadableError(f"{path} is empty")
     return data

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gatecert import regular_files
 from gatecert.certificate.certificate_names import identifiers_of, name_text
 from gatecert.certificate.certification_path import PathFinder
 from gatecert.certificate.comparison import Trust
@@ -132,7 +133,7 @@ def _texts(bundles: list[Path], directory: Path | None) -> Iterator[bytes]:
     """Yield the contents of all readable files: the bundles, then the directory's."""
     for path in bundles + _hashed_files(directory):
         try:
-            yield path.read_bytes()
+            yield regular_files.read(path)
         except OSError as error:
             logger.warning("event=trust-store-unreadable error=%s", clean(str(error)))
 

@@ -120,9 +120,13 @@ def gather_facts(
 
 
 def _configuration_results(error: ConfigurationError) -> tuple[Result, ...]:
-
     return tuple(
-        Result("configuration", codes.CONFIGURATION.found(str(problem)))
+        Result(
+            "configuration",
+            (codes.CONFIGURATION_EXPOSED if problem.exposed else codes.CONFIGURATION).found(
+                str(problem)
+            ),
+        )
         for problem in error.problems
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gatecert import regular_files
 from gatecert.certificate.pem import LARGEST_CHAIN
 from gatecert.certificate.upload import Upload
 from gatecert.cli.application import notify_daemon, open_application
@@ -18,6 +19,7 @@ from gatecert.cli.options import options
 from gatecert.custom.member import select_member
 
 STANDARD_INPUT = "-"
+INHERITED = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")  # may be pipes, as in <(command)
 
 
 def import_certificate(  # noqa: PLR0913 - a command has this many options
@@ -84,8 +86,10 @@ def read_upload(role: str, name: str) -> Upload:
     if name == STANDARD_INPUT:
         return Upload(role, "", sys.stdin.buffer.read(most))
     try:
-        with Path(name).open("rb") as file:
-            return Upload(role, name, file.read(most))
+        if name.startswith(INHERITED):
+            with Path(name).open("rb") as file:
+                return Upload(role, name, file.read(most))
+        return Upload(role, name, regular_files.read(Path(name), most))
     except OSError as error:
         why = f"{role} {name} cannot be read: {error.strerror}"
         raise typer.BadParameter(why) from error

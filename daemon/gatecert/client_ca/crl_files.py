@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import CertificateRevocationList, ReasonFlags
 
+from gatecert import regular_files
 from gatecert.certificate.certificate_names import name_text
 from gatecert.certificate.chain import CLOCK_SKEW
 from gatecert.errors import CertificateError, StorageError, clean
+from gatecert.regular_files import IrregularFileError
 from gatecert.revocation.crl import (
     can_be_listed,
     check_crl,
@@ -32,7 +34,7 @@ from gatecert.revocation.crl import (
     reason,
     scope,
 )
-from gatecert.store.damaged_files import DamagedRecordError, read_file
+from gatecert.store.storage_errors import storage_error
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:
@@ -88,12 +90,13 @@ def read_crls(paths: Iterable[Path]) -> tuple[CrlFile, ...]:
 
 def _read(path: Path) -> bytes:
     try:
-        data = read_file(path, largest=LARGEST_LIST)
-    except DamagedRecordError as error:
-        raise StorageError(f"cannot read {clean(str(path), 300)}: {error}") from error
-    if data is None:
-        raise StorageError(f"cannot read {clean(str(path), 300)}: it does not exist")
-    return data
+        return regular_files.read(path, LARGEST_LIST)
+    except FileNotFoundError as error:
+        raise StorageError(f"cannot read {clean(str(path), 300)}: it does not exist") from error
+    except IrregularFileError as error:
+        raise StorageError(f"cannot read {clean(str(path), 300)}: {error.strerror}") from error
+    except OSError as error:
+        raise storage_error(error, "read", path) from error
 
 
 def _crls(path: Path, data: bytes) -> Iterator[CertificateRevocationList]:

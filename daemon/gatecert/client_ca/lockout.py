@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.x509 import Certificate
 
+from gatecert import regular_files
 from gatecert.certificate.pem import LARGEST_CHAIN, find_readable, parse
 from gatecert.client_ca.user_check import check_user, find_user
 from gatecert.errors import CertificateError, StorageError
 from gatecert.store import durable
-from gatecert.store.damaged_files import DamagedRecordError, read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -150,10 +150,8 @@ def _may_be_accepted(result: UserCheckResult) -> bool:
 def _certificates(path: Path) -> tuple[Certificate, ...]:
     """Return the certificates of one file; none if it cannot be read."""
     try:
-        data = read_file(path, largest=LARGEST_CHAIN)
-    except (DamagedRecordError, StorageError):
-        return ()
-    if data is None:
+        data = regular_files.read(path, LARGEST_CHAIN)
+    except OSError:
         return ()
     found = tuple(find_readable([data]))
     if not found:

@@ -11,16 +11,17 @@ import difflib
 import grp
 import os
 import pwd
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.paths import as_one_string
 from gatecert.process import PATH, executable
+from gatecert.trusted_files import WeakFileError, check_command, trusted_users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from gatecert.config.configuration_finding import Location
     from gatecert.config.schema import Configuration
@@ -33,7 +34,7 @@ ALIKE: Final = 0.8  # similarity of a suggested program name, of 1
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Yield everything that is named and does not exist."""
-    host = _Host()
+    host = _Host(trusted_users(configuration.state_directory))
     http_01, dns_01 = configuration.challenges.http_01, configuration.challenges.dns_01
     if http_01.webroot is not None:
         where = ("challenges", "http-01", "webroot")
@@ -68,14 +69,14 @@ def _of_gateway(host: _Host, where: Location, gateway: GatewaySettings) -> Itera
 class _Host:
     """The programs, users and groups of this host; each is looked up once for all gateways."""
 
-    def __init__(self) -> None:
-        self._command_complaint = cache(_command_complaint)
+    def __init__(self, users: Collection[int]) -> None:
+        self._command_complaint = cache(partial(_command_complaint, users=users))
         self._user_complaint = cache(_user_complaint)
         self._group_complaint = cache(_group_complaint)
 
     def command(self, where: Location, command: Sequence[str]) -> Iterator[Finding]:
-        """Check that a program exists."""
-        if command and (what := self._command_complaint(command[0])):
+        """Check that a program exists, and that nobody else can change what it runs."""
+        if command and (what := self._command_complaint(tuple(command))):
             yield Finding((*where, 0), as_one_string(command) or what)
 
     def user(self, where: Location, name: str | None) -> Iterator[Finding]:
@@ -89,19 +90,24 @@ class _Host:
             yield Finding(where, what)
 
 
-def _command_complaint(command: str) -> str:
-    """Return why a program cannot be run; empty if it can."""
-    program = executable(command)
+def _command_complaint(command: tuple[str, ...], users: Collection[int]) -> str:
+    """Return why a command cannot or must not be run; empty if it can."""
+    name, *arguments = command
+    program = executable(name)
     if program is None:
-        near = difflib.get_close_matches(command, programs(), 1, ALIKE)
+        near = difflib.get_close_matches(name, programs(), 1, ALIKE)
         hint = f"did you mean {near[0]}?" if near else f"install it, or write its path ({PATH})"
-        return f"there is no program {command!r} on PATH; {hint}"
+        return f"there is no program {name!r} on PATH; {hint}"
     if _is_missing(Path(program)):
         elsewhere = executable(Path(program).name)
         hint = f"did you mean {elsewhere}?" if elsewhere else "install it, or correct its name"
         return f"there is no program {program}; {hint}"
     if Path(program).is_dir() or not os.access(program, os.X_OK):
         return f"{program} cannot be executed; run chmod +x on it"
+    try:
+        check_command([program, *arguments], users)
+    except WeakFileError as error:
+        return f"{error.what}, and gatecert runs it; {error.weakness.fix}"
     return ""
 
 

@@ -15,15 +15,17 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatecert import regular_files
 from gatecert.config.configuration_finding import Finding
+from gatecert.regular_files import IrregularFileError, TooLargeError
+from gatecert.trusted_files import WeakFileError, read_secret, trusted_users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from gatecert.config.configuration_finding import Location
     from gatecert.config.schema import Configuration, DdnsSettings
 
-LARGEST_SECRET: Final = 64 << 10  # bytes
 LARGEST_BUNDLE: Final = 8 << 20  # bytes
 CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 
@@ -31,8 +33,9 @@ CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Yield the errors of the files that the daemon cannot work without."""
     hidden = _hidden_credentials()
+    users = trusted_users(configuration.state_directory)
     for location, path in secrets(configuration):
-        what = _secret_complaint(path) if path.parent != hidden else ""
+        what = _secret_complaint(path, users) if path.parent != hidden else ""
         if what:
             yield Finding(location, what)
     for location, path in _bundles(configuration):
@@ -88,37 +91,39 @@ def _bundles(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
             yield ("gateways", name, "ddns", "ca_bundle"), gateway.ddns.ca_bundle
 
 
-def _secret_complaint(path: Path) -> str:
+def _secret_complaint(path: Path, users: Collection[int]) -> str:
     """Return what is wrong with a secret file; empty if nothing."""
-    content = _content(path, LARGEST_SECRET)
-    if isinstance(content, str):
-        return f"{content}; it must be a file that contains the secret"
+    content, weakness = b"", ""
+    try:
+        content = read_secret(path, users)
+    except WeakFileError as error:
+        weakness = f"names a file that {error.weakness}; {error.fix}"
+    except OSError as error:
+        return f"{_unreadable(error)}; it must be a file that contains the secret"
     if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         return "names a world-readable or world-writable file; run chmod o= on it"
-    if not content.strip():
-        return "names an empty file; write the secret to it"
-    return ""
+    return weakness or ("" if content.strip() else "names an empty file; write the secret to it")
 
 
 def _bundle_complaint(path: Path) -> str:
     """Return what is wrong with a certificate file; empty if nothing."""
-    content = _content(path, LARGEST_BUNDLE)
-    if isinstance(content, str):
-        return f"{content} ({path})"
+    try:
+        content = regular_files.read(path, LARGEST_BUNDLE)
+    except OSError as error:
+        return f"{_unreadable(error)} ({path})"
     if CERTIFICATE not in content:
         return f"{path} contains no PEM certificate (no {CERTIFICATE.decode()})"
     return ""
 
 
-def _content(path: Path, limit: int) -> bytes | str:
-    """Return the content, or what is wrong with the file."""
-    try:
-        if not path.exists():
+def _unreadable(error: OSError) -> str:
+    """Return why a file cannot be read, without its name."""
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
             return "names a file that does not exist"
-        if not path.is_file():
+        case TooLargeError():
+            return "names a file that is too large"
+        case IrregularFileError():
             return "names something that is not a regular file"
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        return f"names a file that cannot be read: {(error.strerror or str(error)).lower()}"
-    return content if len(content) <= limit else "names a file that is too large"
+        case _:
+            return f"names a file that cannot be read: {(error.strerror or str(error)).lower()}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from glob import escape, glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatecert import trusted_files
 from gatecert.config.document import key_path
 from gatecert.config.paths import file_pattern
 from gatecert.config.values import A_LIST, BadValueError
@@ -67,16 +67,15 @@ def _check_directory(directory: Path) -> None:
     """Check that a pattern finds all files of a directory, and only those of its owner."""
     try:
         with os.scandir(directory):
-            mode = directory.stat().st_mode
+            found = trusted_files.weakness(directory)
     except FileNotFoundError:
         return
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise IncludeError(f"{directory} cannot be read: {reason}") from error
-    if mode & stat.S_IWOTH:
-        raise IncludeError(
-            f"{directory} is world-writable, and its files name commands; run chmod o-w on it"
-        )
+    if found is not None:
+        what = f"{directory} {found}, and its files name commands that gatecert runs; {found.fix}"
+        raise IncludeError(what)
 
 
 def entries(file: SourceFile) -> tuple[list[Entry], list[Problem]]:

@@ -70,7 +70,24 @@ it. A file that does not exist is an error; a pattern that matches nothing is no
 `gatecert check` shows a note. Names that start with a dot match only patterns that do.
 
 A reload (`SIGHUP`) reads all files again, as the user that the daemon runs as, who must be able to
-read them. Neither they nor the directory of a pattern may be world-writable.
+read them.
+
+## Who may change what gatecert acts on
+
+The configuration names commands that gatecert runs, so it is refused if another user can change it:
+its file must belong to root, or to the user that gatecert runs as, and neither its group nor others
+may write it (an access control list counts as the group). A command that root runs becomes the
+owner of the state directory, who may own the file too. The same holds for included files, for the
+directory of a pattern, for the programs and scripts of `install.reload`, `install.verify_command`
+and the `command` of dns-01, and for files with secrets, which a group may read. Where gatecert runs
+as root, it holds for the directories and links on the way to them, too: a user who may write a
+directory may replace what is in it, unless the directory is sticky. In a container, files may have
+any owner.
+
+A refused configuration or secret is an error of the configuration (exit code 2); a running daemon
+keeps the configuration in force. A refused program counts as failed. In neither case does the
+gateway lose its certificate. The message names the file and the command that mends it, `chmod go-w`
+or `chown root`; `gatecert check` shows all of them.
 
 ## What gateways share
 

@@ -15,9 +15,12 @@ from gatecert.config import consistency, files
 from gatecert.config.configuration_finding import WrongKeys
 from gatecert.config.include import read
 from gatecert.config.schema import Configuration
+from gatecert.config.schema.configuration import default_state_directory
 from gatecert.config.shared_settings import DEFAULTS, with_defaults
-from gatecert.errors import ConfigurationError
+from gatecert.config.source_file import untrusted
+from gatecert.errors import ConfigurationError, Problem
 from gatecert.garbage_collection import without_garbage_collection
+from gatecert.trusted_files import trusted_users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +66,7 @@ def validate(document: Document, *, check_files: bool = True) -> Configuration:
         written |= with_defaults(document, written[DEFAULTS])
     configuration, _, more = _validate(written, wrong)
     found += more
+    _require_trusted_files(document, configuration)
     if configuration is not None:
         more = list(consistency.findings(configuration))
         if check_files:
@@ -74,6 +78,24 @@ def validate(document: Document, *, check_files: bool = True) -> Configuration:
     number = len(configuration.gateways)
     logger.debug("configuration loaded file=%s gateways=%d", document.path, number)
     return configuration
+
+
+def _require_trusted_files(document: Document, configuration: Configuration | None) -> None:
+    """Require that nobody else can change the files of a configuration.
+
+    Raises:
+        ConfigurationError: Somebody else can; nothing else in them counts then.
+    """
+    users = trusted_users(
+        configuration.state_directory if configuration is not None else default_state_directory()
+    )
+    refused = [
+        Problem(str(file.path), "", why, exposed=True)
+        for file in document.files
+        if file.status is not None and (why := untrusted(file.path, file.status, users))
+    ]
+    if refused:
+        raise ConfigurationError(refused)
 
 
 def _validate(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from gatecert import container
+from gatecert import container, regular_files, trusted_files
 from gatecert.config import yaml_syntax
 from gatecert.config.tree import LimitError, Node, build
 from gatecert.errors import ConfigurationError, Problem
+from gatecert.regular_files import IrregularFileError, TooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from gatecert.trusted_files import Weakness
 
 LARGEST_FILE: Final = 64 << 20  # bytes; more is an accident
 
@@ -26,6 +31,7 @@ class SourceFile:
         root: A mapping; None if nothing is written in the file.
         lines_before: Number of lines of the files before it.
         length: Number of characters, which no file has more lines than.
+        status: Of the file that was read; None for text that is not written yet.
         problems: What YAML allows and a configuration does not, such as a repeated key.
     """
 
@@ -34,6 +40,7 @@ class SourceFile:
     lines_before: int
     length: int
     problems: tuple[Problem, ...] = ()
+    status: os.stat_result | None = None
 
     def where(self, line: int) -> str:
         """Return ``file:line`` of a line over all files."""
@@ -50,10 +57,15 @@ def read_file(path: Path, lines_before: int = 0) -> SourceFile:
     Raises:
         ConfigurationError: It cannot be read, or is not a single YAML mapping.
     """
-    return parse(path, text(path, contents(path)), lines_before)
+    content, status = _read(path)
+    if why := _complaint(trusted_files.weakness_of(path, status)):
+        raise refusal(path, why, exposed=True)
+    return parse(path, text(path, content), lines_before, status)
 
 
-def parse(path: Path, written: str, lines_before: int = 0) -> SourceFile:
+def parse(
+    path: Path, written: str, lines_before: int = 0, status: os.stat_result | None = None
+) -> SourceFile:
     """Parse the text of a file; see ``read_file`` for the arguments and errors."""
     try:
         root, complaints = build(written, path.absolute().parent, lines_before)
@@ -73,28 +85,60 @@ def parse(path: Path, written: str, lines_before: int = 0) -> SourceFile:
         raise refusal(path, f"holds {kind}; write keys and values, as in config.example.yaml")
     problems = tuple(Problem(f"{path}:{line}", "", what) for line, what in complaints)
     root = root if root is not None and root.value is not None else None
-    return SourceFile(path, root, lines_before, len(written), problems)
+    return SourceFile(path, root, lines_before, len(written), problems, status)
 
 
-def refusal(path: Path, what: str, line: int | None = None) -> ConfigurationError:
-    """Return the error for a file that cannot be used at all."""
-    return ConfigurationError([Problem(f"{path}:{line}" if line else str(path), "", what)])
+def refusal(
+    path: Path, what: str, line: int | None = None, *, exposed: bool = False
+) -> ConfigurationError:
+    """Return the error for a file that cannot be used at all; see ``Problem``."""
+    where = f"{path}:{line}" if line else str(path)
+    return ConfigurationError([Problem(where, "", what, exposed=exposed)])
 
 
 def contents(path: Path) -> bytes:
-    """Return the contents of a regular file of at most 64 MiB that others cannot write.
+    """Return the contents of a regular file of at most 64 MiB that only this user can change.
 
     Raises:
         ConfigurationError: It cannot be read, or is no such file.
     """
+    content, status = _read(path)
+    if why := untrusted(path, status, trusted_files.trusted_users()):
+        raise refusal(path, why, exposed=True)
+    return content
+
+
+def untrusted(path: Path, status: os.stat_result, users: Collection[int]) -> str:
+    """Return how somebody else can change a file, and the fix; empty if nobody can.
+
+    Args:
+        path: The file.
+        status: Of the file that was read.
+        users: The users who may own it.
+    """
+    found = trusted_files.weakness_of(path, status, users) or trusted_files.weakness(path, users)
+    return _complaint(found)
+
+
+def _complaint(found: Weakness | None) -> str:
+    return f"{found}, and it names commands that gatecert runs; {found.fix}" if found else ""
+
+
+def _read(path: Path) -> tuple[bytes, os.stat_result]:
+    """Return the contents and the status of a regular file.
+
+    Raises:
+        ConfigurationError: It cannot be read, or is no regular file of at most 64 MiB.
+    """
     try:
-        mode = path.stat().st_mode  # checked first: opening a FIFO could block without limit
-        if stat.S_ISDIR(mode):
-            raise refusal(path, "is a directory; name the file in it")
-        if not stat.S_ISREG(mode):
-            raise refusal(path, "is not a regular file")
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+        with regular_files.opened(path, follow_links=True) as descriptor:
+            return regular_files.read_on(descriptor, LARGEST_FILE), os.fstat(descriptor)
+    except TooLargeError as error:
+        what = "is larger than 64 MiB; this is not a gatecert configuration"
+        raise refusal(path, what) from error
+    except IrregularFileError as error:
+        what = "is a directory; name the file in it" if path.is_dir() else "is not a regular file"
+        raise refusal(path, what) from error
     except FileNotFoundError as error:
         raise refusal(
             path, "does not exist; start from config.example.yaml, or name the file with -c"
@@ -111,11 +155,6 @@ def contents(path: Path) -> bytes:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise refusal(path, f"cannot be read: {reason}") from error
-    if mode & stat.S_IWOTH:
-        raise refusal(path, "is world-writable, and it names commands; run chmod o-w on it")
-    if len(content) > LARGEST_FILE:
-        raise refusal(path, "is larger than 64 MiB; this is not a gatecert configuration")
-    return content
 
 
 def text(path: Path, content: bytes) -> str:

@@ -11,6 +11,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from gatecert import regular_files
 from gatecert.errors import ResolutionError
 from gatecert.resolve.gateway_addresses import interface_addresses
 
@@ -58,7 +59,7 @@ def _of_interface(interface: str) -> tuple[str, ...]:
 def _unsuitable(if_inet6: Path) -> set[str]:
     """Return the addresses that are not to be published; see if_inet6 in proc(5)."""
     try:
-        lines = if_inet6.read_text("ascii").splitlines()
+        lines = regular_files.read(if_inet6).decode("ascii").splitlines()
     except OSError:
         return set()
     fields = (line.split() for line in lines)

@@ -22,6 +22,7 @@ from gatecert.deploy.contents import contents, holds
 from gatecert.errors import CopyError, StorageError
 from gatecert.store import directory_walk, durable
 from gatecert.store.users_and_groups import UNCHANGED, group_number, user_number
+from gatecert.trusted_files import WeakFileError, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,8 +113,11 @@ def _password(path: Path | None) -> bytes:
     if path is None:
         return b""
     try:
-        with path.open("rb") as file:
-            password = file.read(LARGEST_PASSWORD + 1).rstrip(b"\r\n")
+        password = read_secret(path).rstrip(b"\r\n")
+    except WeakFileError as error:
+        raise StorageError(
+            f"password_file: the file is not used: it {error.weakness}", fix=error.fix
+        ) from error
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise StorageError(

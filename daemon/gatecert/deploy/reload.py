@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert import container, process
 from gatecert.deadline import Deadline
 from gatecert.errors import ReloadError, clean
+from gatecert.trusted_files import WeakFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +83,12 @@ def reload(  # noqa: PLR0913 - each is a variable of the command's environment
             argv, environment(gateway, hostname, live, version), grace=grace
         ) as run:
             in_time = run.wait(Deadline.after(timeout, cancelled))
+    except WeakFileError as error:
+        raise ReloadError(
+            f"the reload command {command} is not run, because another user may change it:"
+            f" {clean(error.what)}",
+            fix=error.weakness.fix,
+        ) from error
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))
         raise ReloadError(

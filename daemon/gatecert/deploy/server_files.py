@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from gatecert import regular_files
 from gatecert.errors import clean
 
 if TYPE_CHECKING:
@@ -139,12 +140,9 @@ def _files(top: Path) -> Iterator[Path]:
 def _contents(path: Path) -> bytes:
     """Return the contents of a regular file; empty if it cannot be read or is large."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            data = file.read(LARGEST + 1)
+        return regular_files.read(path, LARGEST)
     except OSError:
         return b""
-    return data if len(data) <= LARGEST else b""
 
 
 def _directive(line: bytes) -> str:

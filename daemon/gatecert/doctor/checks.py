@@ -63,6 +63,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         (
             codes.CONFIGURATION_OK,
             codes.CONFIGURATION,
+            codes.CONFIGURATION_EXPOSED,
             codes.NAMED_MISSING,
             codes.UNWORKABLE,
         ),
@@ -71,7 +72,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         "files",
         "Are keys and state protected from other users?",
         machine_checks.files,
-        (codes.FILES_OK, codes.KEY_EXPOSED, codes.CONFIGURATION_EXPOSED, codes.FILES_FOREIGN),
+        (codes.FILES_OK, codes.KEY_EXPOSED, codes.FILES_FOREIGN),
     ),
     MachineCheck(
         "listeners",

@@ -44,8 +44,9 @@ UNWORKABLE = Code(
 CONFIGURATION_EXPOSED = Code(
     "configuration-exposed",
     FAILURE,
-    "other users can change the configuration, and so the commands that gatecert runs",
-    "chmod go-w the file, and make root its owner",
+    "another user can change the configuration, and so the commands that gatecert runs, so it is"
+    " refused; a running daemon keeps the previous one",
+    "chmod go-w and chown root what the message names",
 )
 FILES_OK = Code("files-ok", OK, "no other user can read keys or change state")
 KEY_EXPOSED = Code(

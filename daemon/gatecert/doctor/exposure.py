@@ -1,9 +1,10 @@
 """Find files with unsafe permissions or the wrong owner.
 
 Only the owner may read keys, and the group if the gateway has a ``key_group`` (``store.layout``).
-Only the owner may change other files in the state directory, because gatecert trusts them, and the
-configuration, because it names commands to run. The group that may read a key must not read
-secrets: a server that is taken over would have the CA's or the DNS provider's credentials.
+Only the owner may change other files in the state directory, because gatecert trusts them. A
+configuration that others may change is refused before (``trusted_files``). The group that may read
+a key must not read secrets: a server that is taken over would have the CA's or the DNS provider's
+credentials.
 """
 
 from __future__ import annotations
@@ -34,17 +35,14 @@ WRITABLE: Final = stat.S_IWGRP | stat.S_IWOTH
 KEYS: Final = {"privkey.pem", "second-privkey.pem", "key.pem"}
 
 
-def exposures(
-    configuration: Path, state_directory: Path, shared: Collection[str]
-) -> tuple[Exposure, ...]:
+def exposures(state_directory: Path, shared: Collection[str]) -> tuple[Exposure, ...]:
     """Find every file that is too open or has the wrong owner.
 
     Args:
-        configuration: The configuration file.
         state_directory: Every file in it is checked.
         shared: Gateways whose keys a group may read.
     """
-    return (*_configuration(configuration), *_below(state_directory, shared))
+    return tuple(_below(state_directory, shared))
 
 
 def shared_secrets(configuration: Configuration) -> Iterator[Finding]:
@@ -70,15 +68,6 @@ def shared_secrets(configuration: Configuration) -> Iterator[Finding]:
                 f"names a file that the group of {key_path(servers[status.st_gid])} may read, and"
                 " so the server; let the daemon's user own it, and run chmod 600 on it",
             )
-
-
-def _configuration(path: Path) -> Iterator[Exposure]:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if mode & WRITABLE:
-        yield Exposure(path, f"has mode {stat.S_IMODE(mode):04o}", f"chmod go-w {path}")
 
 
 def _below(state_directory: Path, shared: Collection[str]) -> Iterator[Exposure]:

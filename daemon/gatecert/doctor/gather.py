@@ -44,6 +44,7 @@ from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import preflight
 from gatecert.store.protocol import Store
+from gatecert.store.versions import stored_root
 from gatecert.verify.verdict import probe_listeners
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def gather_machine_facts(
         daemon=_holder(sources.store),
         storage=_storage(sources.store),
         free=_free(sources.state_directory),
-        exposures=exposures(configuration.absolute(), sources.state_directory, shared),
+        exposures=exposures(sources.state_directory, shared),
         directory_reports={name: directory_report(sources.authorities[name]) for name in used},
     )
 
@@ -315,13 +316,9 @@ def _is_behind_nat() -> bool:
 def _root(live: StoredCertificate, roots: Callable[[], Sequence[Certificate]]) -> Root | None:
     if live.summary.is_bootstrap:
         return None
-    stored = live.version.directory / "root.pem"
-    try:
-        texts = [stored.read_bytes()]
-    except OSError:  # not every CA sends it
-        texts = []
+    stored = find_readable([stored_root(live.version)])  # not every CA sends it
     chain = find_readable([live.version.certificate, live.version.chain])
-    return find_root(chain, find_readable(texts), roots())
+    return find_root(chain, stored, roots())
 
 
 def _client_ca(directory: Path) -> Bundle | StateError:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gatecert import container
+from gatecert import container, regular_files
 from gatecert.challenge import listening
 from gatecert.config.addresses import is_loopback
 from gatecert.config.schema.challenge import CA_PORTS
@@ -115,6 +115,6 @@ def _is_on_loopback(configuration: Configuration, authority: str) -> bool:
 
 def _unprivileged() -> int:
     try:
-        return int(UNPRIVILEGED.read_text("ascii"))
+        return int(regular_files.read(UNPRIVILEGED))
     except (OSError, ValueError):
         return USUAL_START

@@ -51,11 +51,7 @@ def listeners(machine: MachineFacts) -> Iterator[Finding]:
 def files(machine: MachineFacts) -> Iterator[Finding]:
     """Check who can read keys and write files that gatecert trusts."""
     for exposure in machine.exposures:
-        code = codes.KEY_EXPOSED
-        if exposure.path == machine.configuration:
-            code = codes.CONFIGURATION_EXPOSED
-        elif exposure.wrong_owner:
-            code = codes.FILES_FOREIGN
+        code = codes.FILES_FOREIGN if exposure.wrong_owner else codes.KEY_EXPOSED
         yield code.found(f"{exposure.path} {exposure.problem}", fix=exposure.fix)
     if not machine.exposures:
         yield codes.FILES_OK.found(f"{machine.configuration} and {machine.state_directory}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from gatecert.revocation.check_schedule import (
     revocation_state_of,
 )
 from gatecert.revocation.crl_lookup import RevocationLookup
+from gatecert.store.versions import stored_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -233,8 +233,6 @@ def _combine(
 def _issuers(stored: StoredCertificate) -> Sequence[Certificate]:
     """Return candidates for the issuer of the certificate."""
     version = stored.version
-    texts = [version.chain, version.second_chain]
-    for name in ("root.pem", "second-root.pem"):
-        with suppress(OSError):  # not every CA sends it
-            texts.append((version.directory / name).read_bytes())
+    roots = [stored_root(version), stored_root(version, second=True)]
+    texts = [version.chain, version.second_chain, *roots]
     return (*find_readable(texts), *load_trusted_roots())

@@ -9,6 +9,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from gatecert import regular_files
+
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
@@ -20,7 +22,7 @@ def matching_lines(name: str, addresses: Collection[str], hosts: Path) -> tuple[
     A line is described as ``/etc/hosts line 2 (127.0.1.1 NAME)``.
     """
     try:
-        text = hosts.read_bytes().decode("utf-8", "replace")
+        text = regular_files.read(hosts).decode("utf-8", "replace")
     except OSError:
         return ()
     found = []

@@ -31,6 +31,7 @@ import dns.resolver
 from dns.rdtypes.ANY.CAA import CAA
 from dns.rdtypes.ANY.SOA import SOA
 
+from gatecert import regular_files
 from gatecert.errors import ResolutionError, clean
 from gatecert.model import Endpoint
 from gatecert.resolve.caa import CRITICAL, CaaAnswer, Property
@@ -166,7 +167,7 @@ def system_stub(resolv_conf: Path, seconds: float) -> StubResolver:
 def _read(resolv_conf: Path) -> tuple[list[str], str]:
     """Return the listed nameservers and the lines with options."""
     try:
-        text = resolv_conf.read_bytes().decode("ascii", "replace")
+        text = regular_files.read(resolv_conf).decode("ascii", "replace")
     except OSError:
         return [], ""
     nameservers: list[str] = []

@@ -6,8 +6,9 @@ import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
+from gatecert import regular_files
 from gatecert.certificate.certificate_names import identifiers_of, uncovered_names
-from gatecert.certificate.pem import find_readable
+from gatecert.certificate.pem import LARGEST_CHAIN, find_readable
 from gatecert.model import Identifier, IdentifierType
 
 if TYPE_CHECKING:
@@ -18,10 +19,8 @@ TIMEOUT: Final = 5.0  # seconds
 
 def covers(path: Path, hostname: str) -> bool:
     """Tell whether a file has a certificate for a name, or is missing or no certificate at all."""
-    if path.is_dir():
-        return False
     try:
-        found = find_readable([path.read_bytes()])
+        found = find_readable([regular_files.read(path, LARGEST_CHAIN)])
     except OSError:
         return not path.exists()
     if not found:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from gatecert import process
+from gatecert import process, regular_files
 from gatecert.config.schema.configuration import DEFAULT_STATE_DIRECTORY
 from gatecert.deploy import unit_properties
 from gatecert.errors import ResolutionError, clean
@@ -64,8 +64,7 @@ def read_host(configuration: Path, state_directory: Path) -> Host:
 def read_text(path: Path) -> str | None:
     """Return the text of a file; None if there is none or it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return file.read(LARGEST_FILE).decode("utf-8", "surrogateescape")
+        return regular_files.read(path, LARGEST_FILE).decode("utf-8", "surrogateescape")
     except (OSError, ValueError):
         return None
 

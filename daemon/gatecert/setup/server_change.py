@@ -16,6 +16,7 @@ from gatecert import process
 from gatecert.deadline import Deadline
 from gatecert.errors import DeploymentError, GatecertError
 from gatecert.store import operator_files
+from gatecert.trusted_files import WeakFileError
 
 if TYPE_CHECKING:
     from gatecert.setup.server_plan import Edit
@@ -62,6 +63,9 @@ def run_command(argv: Sequence[str]) -> Finished:
             if not running.wait(Deadline.after(LONGEST_RUN)):
                 return Finished(None, f"{argv[0]} took longer than {LONGEST_RUN:.0f} s")
             return Finished(running.status, running.output_tail)
+    except WeakFileError as error:
+        why = f"is not run, because another user may change it: {error.what};"
+        return Finished(None, f"{argv[0]} {why} {error.weakness.fix}")
     except OSError as error:
         return Finished(None, f"{argv[0]}: {error.strerror or error}")
 

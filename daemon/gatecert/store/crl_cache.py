@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.model import StoredList
 from gatecert.store import durable
+from gatecert.store.damaged_files import DamagedRecordError, quarantine, read_file
 from gatecert.store.json_record import read_record, write_record
 from gatecert.store.layout import PRIVATE_FILE, StateFiles
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RETENTION = timedelta(days=30)
+LARGEST_CRL = 64 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,12 @@ class CrlFiles(StateFiles):
         record = read_record(path.with_suffix(".json"), _CrlRecord)
         if record is None or record.url != url:
             return None
-        with durable.step("read", path):
-            try:
-                data = path.read_bytes()
-            except FileNotFoundError:
-                return None
-        if hashlib.sha256(data).hexdigest() != record.sha256:
+        try:
+            data = read_file(path, largest=LARGEST_CRL)
+        except DamagedRecordError as error:
+            quarantine(path, str(error))
+            return None
+        if data is None or hashlib.sha256(data).hexdigest() != record.sha256:
             return None
         return StoredList(data, record.fetched, record.etag, record.last_modified)
 

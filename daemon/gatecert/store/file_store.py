@@ -18,6 +18,7 @@ from gatecert.model import GatewayState
 from gatecert.store import durable, json_record, lock
 from gatecert.store.accounts import AccountFiles
 from gatecert.store.crl_cache import CrlFiles
+from gatecert.store.damaged_files import read_file
 from gatecert.store.dns_records import TextRecordFiles
 from gatecert.store.kept_files import KeptFiles
 from gatecert.store.layout import PRIVATE_FILE
@@ -90,8 +91,7 @@ class FileStore(
         path = temporary_beside(self.directory / "trial")
         try:
             durable.write_file(path, PROBE_DATA, mode=PRIVATE_FILE)
-            with durable.step("read", path):
-                same = path.read_bytes() == PROBE_DATA
+            same = read_file(path) == PROBE_DATA
             durable.remove_file(path, sync=False)
         except StorageError:
             mark_abandoned(path)

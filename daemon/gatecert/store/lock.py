@@ -13,14 +13,16 @@ import errno
 import fcntl
 import logging
 import os
+import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.deadline import Deadline
 from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError, clean
 from gatecert.outcome_kinds import Wait
+from gatecert.regular_files import IrregularFileError, opened
 from gatecert.store import durable
 
 if TYPE_CHECKING:
@@ -86,13 +88,13 @@ def daemon_pid(path: Path, *, grace: float = HOLDER_WRITE_GRACE) -> int | None:
         path: The lock file.
         grace: Seconds to wait for the holder to write its process id.
     """
-    with durable.step("read", path):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-    deadline = Deadline.after(grace)
-    try:
+    with ExitStack() as stack:
+        with durable.step("read", path):
+            try:
+                descriptor = stack.enter_context(opened(path, follow_links=False))
+            except FileNotFoundError:
+                return None
+        deadline = Deadline.after(grace)
         while True:
             with durable.step("lock", path):
                 # Shared, so that two callers do not mistake each other for the daemon.
@@ -102,8 +104,6 @@ def daemon_pid(path: Path, *, grace: float = HOLDER_WRITE_GRACE) -> int | None:
             if pid is not None or deadline.passed:
                 return pid
             time.sleep(FIRST_PAUSE)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -151,8 +151,13 @@ def hold_lock_file(  # noqa: PLR0913 - what is locked, and for how long others a
 
 
 def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     with durable.step("lock", path):
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, flags, 0o600)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise IrregularFileError("it is not a regular file")
+        return descriptor
 
 
 def _try(descriptor: int, kind: int) -> bool:

@@ -15,6 +15,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from gatecert import regular_files
 from gatecert.errors import StorageError
 from gatecert.store import durable
 from gatecert.store.directory_walk import RefusedPathError, place
@@ -168,7 +169,7 @@ def read(path: Path) -> bytes | None:
     """
     with durable.step("read", path):
         try:
-            return path.read_bytes()
+            return regular_files.read(path)
         except FileNotFoundError:
             return None
 

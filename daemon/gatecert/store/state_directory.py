@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gatecert.errors import StorageError
 from gatecert.store import durable, lock
+from gatecert.store.damaged_files import read_file
 from gatecert.store.layout import PRIVATE_FILE, Layout, is_safe_name
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMAT: Final = 1
+LARGEST_SCHEDULE: Final = 16 << 20  # bytes; an entry has some 100
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def announce_change(directory: Path, gateway: str) -> None:
             return
         try:
             with durable.step("create", layout.changed / gateway):
-                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
                 os.close(os.open(layout.changed / gateway, flags, PRIVATE_FILE))
         except StorageError:
             with suppress(OSError):
@@ -110,8 +112,9 @@ def write_schedule(directory: Path, entries: Mapping[str, tuple[float, str]]) ->
 def read_schedule(directory: Path) -> dict[str, tuple[float, str]]:
     """Return what `write_schedule` wrote; empty if it is missing or damaged."""
     try:
-        content: Any = json.loads(Layout(directory.absolute()).schedule.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        data = read_file(Layout(directory.absolute()).schedule, largest=LARGEST_SCHEDULE)
+        content: Any = json.loads(data or b"")
+    except (StorageError, ValueError, RecursionError):
         return {}
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return {}

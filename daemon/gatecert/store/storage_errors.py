@@ -78,8 +78,8 @@ def storage_error(error: OSError, doing: str, path: Path) -> StorageError:
             ),
         ),
     }
-    words = os.strerror(error.errno) if error.errno else clean(str(error)) or "it failed"
-    what, fix = meanings.get(error.errno or 0, (words, f"check {shown}"))
+    words = os.strerror(error.errno) if error.errno else clean(error.strerror or str(error))
+    what, fix = meanings.get(error.errno or 0, (words or "it failed", f"check {shown}"))
     return StorageError(f"cannot {doing} {shown}: {what}", fix=fix)
 
 

@@ -20,6 +20,8 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
+from gatecert import regular_files
+
 _RUN_ID = secrets.token_hex(4)
 _NUMBERS = itertools.count()
 _abandoned: deque[str] = deque(maxlen=1000)  # a disk may fail for a long time
@@ -94,7 +96,7 @@ def _is_alive(pid: int) -> bool:
 def _is_zombie(pid: int) -> bool:
     """Tell whether a process has ended and its parent, for example in a container, ignores it."""
     try:
-        status = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+        status = regular_files.read(Path(f"/proc/{pid}/stat")).decode("ascii", "replace")
     except OSError:
         return False
     return status.rpartition(")")[2].split()[:1] == ["Z"]

@@ -163,6 +163,16 @@ class VersionFiles(StateFiles):
         )
 
 
+def stored_root(version: Version, *, second: bool = False) -> bytes:
+    """Return the root that was stored with a version, PEM; empty if it is missing or damaged."""
+    path = version.directory / f"{SECOND if second else ''}root.pem"
+    try:
+        return damaged_files.read_file(path) or b""
+    except (DamagedRecordError, StorageError) as error:
+        logger.warning("damaged path=%s why=%r read=as-missing", path, str(error))
+        return b""
+
+
 def _names(parent: Path) -> list[str]:
     return [entry.name for entry in durable.subdirectories(parent) if _ID.fullmatch(entry.name)]
 

@@ -18,6 +18,7 @@ from gatecert import process
 from gatecert.deadline import Deadline
 from gatecert.errors import clean
 from gatecert.model import Probe
+from gatecert.trusted_files import WeakFileError
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,9 @@ def run_once(command: ProofCommand, deadline: Deadline, *, timeout: float = RUN_
     try:
         with process.started((program, *command.argv[1:]), environment) as run:
             in_time = run.wait(Deadline.after(timeout, deadline.cancelled))
+    except WeakFileError as error:
+        why = f"is not run, because another user may change it: {clean(error.what)};"
+        return _not_served(command, f"{why} {error.weakness.fix}")
     except (OSError, ValueError) as error:
         reason = clean(getattr(error, "strerror", None) or str(error))
         return _not_served(command, f"cannot be run: {reason}")

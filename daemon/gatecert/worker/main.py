@@ -11,6 +11,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from gatecert import container
 from gatecert.garbage_collection import quick_imports
 from gatecert.system_calls import keep_memory_private
 
@@ -29,6 +30,7 @@ def main() -> None:
     for number in IGNORED:
         # A handler, since children would inherit SIG_IGN.
         signal.signal(number, _ignore)
+    container.in_container = container.is_container()
     _, _, connection, snapshot, *options = sys.argv
     os.read(int(connection), 1)  # `spawn` has opened what it reads of this process
     keep_memory_private()

@@ -36,12 +36,12 @@ def test_each_reason_is_in_words(tmp_path: Path) -> None:
         reasons[name] = raised.value.message.removeprefix(str(tmp_path))
 
     assert reasons == {
-        "pipe": "/pipe is not a regular file",
+        "pipe": "/pipe cannot be read: it is not a regular file",
         "link": "/link is a symbolic link to a missing file",
         "empty": "/empty is empty",
-        "large": "/large is larger than 1 MiB",
+        "large": "/large cannot be read: it has more than 1048576 bytes",
         "missing": "/missing is missing",
-        ".": " cannot be read: is a directory",
+        ".": " cannot be read: it is a directory",
     }
 
 

@@ -50,7 +50,7 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
 
 def test_pipe_in_place_of_a_crl_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "users.crl")
-    with pytest.raises(StorageError, match="not a file, so gatecert cannot tell which"):
+    with pytest.raises(StorageError, match="not a regular file, so gatecert cannot tell which"):
         read_crls([tmp_path / "users.crl"])
 
 

@@ -82,7 +82,7 @@ def test_a_file_without_read_permission_is_refused_with_a_fix(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     path = written(tmp_path, b"a: 1\n")
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     why = "cannot be read: permission denied; run it with sudo, or let this user read it"
     assert complaint(path) == f": {why}"
 

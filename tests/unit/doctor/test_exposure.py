@@ -34,31 +34,17 @@ def state(tmp_path: Path) -> Path:
     return state
 
 
-@pytest.fixture
-def configuration(tmp_path: Path) -> Path:
-    path = tmp_path / "config.yaml"
-    path.touch(0o644)
-    return path
-
-
 def only(found: tuple[Exposure, ...]) -> Exposure:
     (exposure,) = found
     return exposure
 
 
-def test_safe_permissions_are_no_exposure(configuration: Path, state: Path) -> None:
-    assert exposures(configuration, state, ()) == ()
+def test_safe_permissions_are_no_exposure(state: Path) -> None:
+    assert exposures(state, ()) == ()
 
 
 def test_missing_files_are_no_exposure(tmp_path: Path) -> None:
-    assert exposures(tmp_path / "none.yaml", tmp_path / "none", ()) == ()
-
-
-def test_configuration_writable_by_others(configuration: Path, state: Path) -> None:
-    configuration.chmod(0o664)
-    exposure = only(exposures(configuration, state, ()))
-    assert (exposure.path, exposure.problem) == (configuration, "has mode 0664")
-    assert exposure.fix == f"chmod go-w {configuration}"
+    assert exposures(tmp_path / "none", ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -70,35 +56,33 @@ def test_configuration_writable_by_others(configuration: Path, state: Path) -> N
     ],
 )
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660])
-def test_key_readable_by_others(configuration: Path, state: Path, key: str, mode: int) -> None:
+def test_key_readable_by_others(state: Path, key: str, mode: int) -> None:
     (state / key).chmod(mode)
-    exposure = only(exposures(configuration, state, ()))
+    exposure = only(exposures(state, ()))
     assert exposure.path == state / key
     assert exposure.fix == f"chmod 0600 {state / key}"
     assert not exposure.wrong_owner
 
 
-def test_key_group_may_read_its_keys(configuration: Path, state: Path) -> None:
+def test_key_group_may_read_its_keys(state: Path) -> None:
     key = state / "gateways/vpn/versions/1/privkey.pem"
     key.chmod(0o640)
-    assert exposures(configuration, state, ["vpn"]) == ()
+    assert exposures(state, ["vpn"]) == ()
     key.chmod(0o660)
-    assert only(exposures(configuration, state, ["vpn"])).fix == f"chmod 0640 {key}"
+    assert only(exposures(state, ["vpn"])).fix == f"chmod 0640 {key}"
     key.chmod(0o640)
     (state / "gateways/vpn/requests/2/privkey.pem").chmod(0o640)
-    assert only(exposures(configuration, state, ["vpn"])).path.parent.name == "2"
+    assert only(exposures(state, ["vpn"])).path.parent.name == "2"
 
 
 @pytest.mark.parametrize("path", [".", "gateways", "lock", "gateways/vpn/versions/1/cert.pem"])
-def test_state_writable_by_others(configuration: Path, state: Path, path: str) -> None:
+def test_state_writable_by_others(state: Path, path: str) -> None:
     mode = (state / path).stat().st_mode & 0o777
     (state / path).chmod(mode | 0o022)
-    assert only(exposures(configuration, state, ())).fix.startswith(f"chmod {mode:04o} ")
+    assert only(exposures(state, ())).fix.startswith(f"chmod {mode:04o} ")
 
 
-def test_file_with_another_owner(
-    configuration: Path, state: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_with_another_owner(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Path.lstat
 
     def of_somebody_else(path: Path) -> os.stat_result:
@@ -108,12 +92,12 @@ def test_file_with_another_owner(
         return os.stat_result(fields)
 
     monkeypatch.setattr(Path, "lstat", of_somebody_else)
-    exposure = only(exposures(configuration, state, ()))
+    exposure = only(exposures(state, ()))
     assert (exposure.wrong_owner, exposure.problem) == (True, "belongs to 12345")
 
 
 def test_file_removed_during_the_walk_is_no_error(
-    configuration: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+    state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Path.lstat
 
@@ -123,4 +107,4 @@ def test_file_removed_during_the_walk_is_no_error(
         return real(path)
 
     monkeypatch.setattr(Path, "lstat", gone)
-    assert exposures(configuration, state, ()) == ()
+    assert exposures(state, ()) == ()

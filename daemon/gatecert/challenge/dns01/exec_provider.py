@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Final
 from gatecert import process
 from gatecert.deadline import Deadline
 from gatecert.errors import ChallengeError, ProviderNotContactedError, clean
+from gatecert.trusted_files import WeakFileError
 
 if TYPE_CHECKING:
     from gatecert.config.schema.challenge import Dns01Settings
@@ -75,6 +76,11 @@ class ExecProvider:
         try:
             with process.started(argv, self._environment(action, record)) as run:
                 in_time = run.wait(Deadline.after(timeout))
+        except WeakFileError as error:
+            raise ProviderNotContactedError(
+                f"{shown} is not run, because another user may change it: {clean(error.what)}",
+                fix=error.weakness.fix,
+            ) from error
         except (OSError, ValueError) as error:
             reason = clean(getattr(error, "strerror", None) or str(error))
             raise ProviderNotContactedError(

@@ -7,15 +7,14 @@ secret itself in place of a path.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from gatecert import container
+from gatecert import container, trusted_files
 from gatecert.errors import ProviderNotContactedError
+from gatecert.trusted_files import WeakFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-MAX_SIZE: Final = 64 << 10  # bytes
 
 
 def read_secret(path: Path, key: str) -> str:
@@ -29,8 +28,11 @@ def read_secret(path: Path, key: str) -> str:
         ProviderNotContactedError: It cannot be read, is empty, or is not text.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(MAX_SIZE).decode("utf-8-sig").strip()
+        text = trusted_files.read_secret(path).decode("utf-8-sig").strip()
+    except WeakFileError as error:
+        raise ProviderNotContactedError(
+            f"the file of {key} is not used: it {error.weakness}", fix=error.fix
+        ) from error
     except OSError as error:
         reason = (error.strerror or "").lower()
         raise ProviderNotContactedError(
