@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from tests.container.conftest import BOSTON, Outside
+from tests.container.conftest import BOSTON, Outside, begin_pod
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from harness.compose import Compose
     from harness.container import Container, Sidecar
+    from harness.pod import Pod
 
 DENVER: Final = "denver"
 ITS_OWN_USER: Final = ()
@@ -133,6 +134,30 @@ for name, attempt in attempts.items():
 print(json.dumps(done))
 """
 
+BIND: Final = """
+import json, socket
+
+done = []
+for family, address in (
+    (socket.AF_INET, "0.0.0.0"),
+    (socket.AF_INET, "127.0.0.1"),
+    (socket.AF_INET6, "::"),
+    (socket.AF_INET6, "::1"),
+):
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            listener.bind((address, 8080))
+            listener.listen()
+            done.append(address)
+        except OSError:
+            pass
+print(json.dumps(done))
+"""
+
 
 class WithDenver(Outside):
     """A second gateway, whose key the same group may read."""
@@ -207,6 +232,16 @@ def test_shared_processes_show_no_memory(compose: Compose) -> None:
 
     # A process can signal those of its own user, whatever they do.
     assert found == [[1, [], 0], [1, [], 0], [1, ["signal"], 0]]
+
+
+@pytest.mark.attack("another container of the pod answers challenges in gatecert's place")
+def test_a_gateway_cannot_take_the_port_of_challenges(pod: Pod, outside: Outside) -> None:
+    """Containers of a pod share the network; the port of the node leads to 8080."""
+    pair = begin_pod(pod, outside)
+    pair.trust()
+
+    assert list(attack(pair.gateway, BIND)) == [[], []]
+    pair.renew()
 
 
 @pytest.mark.attack("a gateway's container replaces its certificate, or blocks its renewal")
