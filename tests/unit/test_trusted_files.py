@@ -67,9 +67,15 @@ def test_a_sticky_directory_protects_what_is_in_it() -> None:
     assert str(foreign) == "depends on /spool, which belongs to user 12345"
 
 
-def test_in_a_container_only_the_bits_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_container_only_the_bits_count_unless_gatecert_is_root(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(container, "in_container", True)
-    assert weakness_of(Path("/x"), status(0o100644, OTHER), {0}) is None
+    foreign = status(0o100644, OTHER)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert weakness_of(Path("/x"), foreign, {0}) is not None
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+    assert weakness_of(Path("/x"), foreign, {0}) is None
     assert weakness_of(Path("/x"), status(0o100664, OTHER), {0}) is not None
 
 

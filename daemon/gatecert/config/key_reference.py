@@ -82,7 +82,7 @@ directory of a pattern, for the programs and scripts of `install.reload`, `insta
 and the `command` of dns-01, and for files with secrets, which a group may read. Where gatecert runs
 as root, it holds for the directories and links on the way to them, too: a user who may write a
 directory may replace what is in it, unless the directory is sticky. In a container, files may have
-any owner.
+any owner unless gatecert runs as root.
 
 A refused configuration or secret is an error of the configuration (exit code 2); a running daemon
 keeps the configuration in force. A refused program counts as failed. In neither case does the

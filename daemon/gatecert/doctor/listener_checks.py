@@ -6,9 +6,8 @@ gateway's name with an ACME account of their own. Ports that only root can bind 
 ``net.ipv4.ip_unprivileged_port_start``) and a webroot are safe.
 
 Forwarding cannot be detected here. It is assumed if a program listens on the CA's port, and for a
-loopback address, which no CA on another host reaches otherwise. A container is not the host of
-other users, and its port is published. For any other address, another host forwards the port, or
-nobody does.
+loopback address, which no CA on another host reaches otherwise. For any other address, another
+host forwards the port, or nobody does.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gatecert import container, regular_files
+from gatecert import regular_files
 from gatecert.challenge import listening
 from gatecert.config.addresses import is_loopback
 from gatecert.config.schema.challenge import CA_PORTS
@@ -67,10 +66,8 @@ def open_listeners(
             continue
         ours = any(each.port == CA_PORTS[kind] for each in listeners)
         forwarder = None if ours else find_process(CA_PORTS[kind])
-        forwarded = (
-            not ours
-            and not container.in_container
-            and any(not _is_on_loopback(configuration, name) for name in authorities[kind])
+        forwarded = not ours and any(
+            not _is_on_loopback(configuration, name) for name in authorities[kind]
         )
         found += [
             OpenListener(kind, each, forwarder, out_of_reach=forwarded and is_loopback(each.host))
