@@ -154,9 +154,9 @@ def test_a_running_daemon_takes_over_a_new_gateway_without_an_order(
     client = Certbot(tmp_path / "client", pebble)
     client.issue(SHOP)
     assert adopt(gatecert, client).exit_code == 0
+    client.issue(MAIL)  # now: a daemon holds the port
     gatecert.process.start()
     gatecert.wait_logged("ready gateways=1")
-    client.issue(MAIL)
     leaf = x509.load_pem_x509_certificate(client.fullchain(MAIL).read_bytes())
     orders = pebble.orders()
 
