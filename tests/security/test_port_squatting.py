@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.pebble import Pebble
     from harness.server import Server
 
+pytestmark = pytest.mark.xdist_group("ports of the recipes")
+
 BOSTON = "boston"
 HOSTNAME = "gate.example.com"
 # Binds the port in every way, and says so.
