@@ -92,9 +92,29 @@ def test_missing_files_are_for_others_to_report(tmp_path: Path) -> None:
     assert weakness(tmp_path / "loop", OURS) is None
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root depends on the directories")
 class TestWayToAFile:
-    """A user who may write a directory may replace what is in it."""
+    """A user who may write a directory may replace what is in it, which root depends on.
+
+    Owners are pretended; tests/security/test_configuration_owner.py has real ones.
+    """
+
+    @pytest.fixture(autouse=True)
+    def root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    @pytest.fixture
+    def of_other(self, monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+        """Paths that belong to another user."""
+        paths: set[Path] = set()
+        real = Path.lstat
+
+        def lstat(path: Path) -> os.stat_result:
+            found = real(path)
+            owner = OTHER if path in paths else found.st_uid
+            return os.stat_result((*found[:4], owner, *found[5:]))
+
+        monkeypatch.setattr(Path, "lstat", lstat)
+        return paths
 
     def test_a_directory_that_others_may_write(self, file: Path) -> None:
         file.parent.chmod(0o775)
@@ -105,20 +125,20 @@ class TestWayToAFile:
         file.parent.chmod(0o1777)
         assert weakness(file, OURS) is None
 
-    def test_a_directory_of_another_user(self, file: Path) -> None:
-        os.chown(file.parent, OTHER, -1)
+    def test_a_directory_of_another_user(self, file: Path, of_other: set[Path]) -> None:
+        of_other.add(file.parent)
         found = weakness(file, OURS)
         assert found is not None
         assert found.fix == f"run chown root {file.parent}"
         assert weakness(file, {*OURS, OTHER}) is None
 
-    def test_the_way_through_links(self, file: Path, tmp_path: Path) -> None:
+    def test_the_way_through_links(self, file: Path, tmp_path: Path, of_other: set[Path]) -> None:
         ours, theirs = tmp_path / "ours", tmp_path / "theirs"
         ours.symlink_to(file.parent)
         assert weakness(ours / "file", OURS) is None
         theirs.symlink_to("below/../ours")
         assert weakness(theirs / "file", OURS) is None
-        os.chown(theirs, OTHER, -1, follow_symlinks=False)
+        of_other.add(theirs)
         found = weakness(theirs / "file", OURS)
         assert found is not None
         assert found.fix == f"run chown -h root {theirs}"

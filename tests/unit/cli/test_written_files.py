@@ -7,7 +7,6 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from gatecert.doctor import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 ROOT = b"-----BEGIN CERTIFICATE-----\n"
 
@@ -144,34 +144,36 @@ def test_a_pipe_that_nobody_reads_is_an_error(
 
 
 @pytest.mark.parametrize("command", [("profile", "vpn", "--output"), ("doctor", "--export-root")])
-@pytest.mark.parametrize("make", [os.mkfifo, Path.touch], ids=["pipe", "file"])
+@pytest.mark.parametrize("kind", ["pipe", "other name of a file"])
 def test_nothing_is_written_into_what_others_may_have_put_there(
     run: Callable[..., int],
     tmp_path: Path,
     command: tuple[str, ...],
-    make: Callable[[Path], None],
+    kind: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root gives a file to another user")
     monkeypatch.setattr(report, "roots_pem", lambda _: ROOT)
-    directory = tmp_path / "of-others"
+    directory = tmp_path / "of-everybody"
     directory.mkdir()
+    directory.chmod(0o1777)
     file = directory / "file"
-    make(file)
-    for path in (directory, file):
-        os.chown(path, 60002, 60002)
+    if kind == "pipe":
+        os.mkfifo(file)
+    else:
+        (tmp_path / "elsewhere").touch()
+        file.hardlink_to(tmp_path / "elsewhere")
     before = file.stat()
 
     with read_end(file):
         code = run(*command, str(file))
 
     if command[0] == "profile" and stat.S_ISREG(before.st_mode):
-        assert (code, file.stat().st_uid) == (0, 0)  # replaced
+        assert (code, file.stat().st_nlink) == (0, 1)  # replaced
+        assert not (tmp_path / "elsewhere").read_bytes()
         return
     assert code == 1
-    assert "may have been put there by user 60002" in capsys.readouterr().err
+    assert "may have been put there by every user" in capsys.readouterr().err
     assert os.path.samestat(before, file.stat())
     assert file.stat().st_size == 0
 
