@@ -8,9 +8,9 @@ has ended or the grace period is over. Only a descendant with its own session su
 Output is read continuously, and only its end is kept.
 
 A command is not run if another user may change its program (``trusted_files``). It never runs in a
-shell. It runs in ``/`` with an empty standard input. It inherits nothing
-of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``) and no
-descriptor. ``environment`` returns the environment of every command; callers add to it.
+shell. It runs in ``/`` with an empty standard input. It inherits nothing of gatecert's environment
+(no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``) and no descriptor. ``environment``
+returns the environment of every command; callers add to it.
 """
 
 from __future__ import annotations

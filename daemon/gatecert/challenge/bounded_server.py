@@ -222,7 +222,7 @@ class BoundedServer:
                 time.sleep(ACCEPT_PAUSE_SECONDS)
                 return
             channel.settimeout(0)
-            peer = str(address[0]) if address else "local"  # of a Unix socket
+            peer = str(address[0])
             began = time.monotonic()
             ends = began + min(self._limits.silent_seconds, self._limits.connection_seconds)
             connection = _Connection(channel, peer, network_of(peer), began, ends)

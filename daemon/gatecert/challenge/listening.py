@@ -57,7 +57,7 @@ _REMEDIES = {
 }
 
 
-class Place(Protocol):
+class SocketAddress(Protocol):
     """An address and a port; the core has no `Endpoint`, whose package is large."""
 
     @property
@@ -111,7 +111,7 @@ def listen(
     return listeners
 
 
-def hold(place: Place) -> socket.socket:
+def hold(address: SocketAddress) -> socket.socket:
     """Listen on an address that nobody listens on, and let processes of this user share it.
 
     Whichever listens on it later gets every connection.
@@ -119,7 +119,7 @@ def hold(place: Place) -> socket.socket:
     Raises:
         OSError: It cannot be held.
     """
-    listener = _bind(place, share=False)
+    listener = _bind(address, share=False)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         prefer_second_listener(listener)
@@ -180,7 +180,7 @@ class PortHolder:
         return not _WILDCARDS.intersection(self.addresses)
 
 
-def find_port_holder(endpoint: Place) -> PortHolder:
+def find_port_holder(endpoint: SocketAddress) -> PortHolder:
     """Find the processes that prevent others from listening at an endpoint."""
     return _port_holder(endpoint.port, lambda host: _collide(host, endpoint.host))
 
@@ -275,8 +275,8 @@ def _bind_and_listen(endpoint: Endpoint) -> socket.socket:
     return listener
 
 
-def _bind(place: Place, *, share: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+def _bind(address: SocketAddress, *, share: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -284,14 +284,14 @@ def _bind(place: Place, *, share: bool) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((place.host, place.port))
+        listener.bind((address.host, address.port))
     except OSError:
         listener.close()
         raise
     return listener
 
 
-def _in_use(endpoint: Place, holder: PortHolder, kind: str) -> AddressInUseError:
+def _in_use(endpoint: SocketAddress, holder: PortHolder, kind: str) -> AddressInUseError:
     processes = holder.processes or "another process"
     if endpoint.host in _WILDCARDS and holder.addresses and holder.leaves_addresses_free:
         return AddressInUseError(
@@ -307,7 +307,7 @@ def _in_use(endpoint: Place, holder: PortHolder, kind: str) -> AddressInUseError
     )
 
 
-def listen_error(endpoint: Place, error: OSError, kind: str) -> ChallengeError:
+def listen_error(endpoint: SocketAddress, error: OSError, kind: str) -> ChallengeError:
     """Say why gatecert cannot listen for a challenge type, and what to do."""
     if error.errno == errno.EADDRINUSE:
         return _in_use(endpoint, find_port_holder(endpoint), kind)

@@ -33,7 +33,7 @@ ALIKE: Final = 0.8  # similarity of a suggested program name, of 1
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
-    """Yield everything that is named and does not exist."""
+    """Yield everything that does not exist, and every program that another user can change."""
     host = _Host(trusted_users(configuration.state_directory))
     http_01, dns_01 = configuration.challenges.http_01, configuration.challenges.dns_01
     if http_01.webroot is not None:

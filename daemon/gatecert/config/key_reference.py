@@ -76,13 +76,13 @@ read them.
 
 The configuration names commands that gatecert runs, so it is refused if another user can change it:
 its file must belong to root, or to the user that gatecert runs as, and neither its group nor others
-may write it (an access control list counts as the group). A command that root runs becomes the
-owner of the state directory, who may own the file too. The same holds for included files, for the
-directory of a pattern, for the programs and scripts of `install.reload`, `install.verify_command`
-and the `command` of dns-01, and for files with secrets, which a group may read. Where gatecert runs
-as root, it holds for the directories and links on the way to them, too: a user who may write a
-directory may replace what is in it, unless the directory is sticky. In a container, files may have
-any owner unless gatecert runs as root.
+may write it (an access control list counts as the group). If root starts gatecert, it becomes the
+owner of the state directory; that user may own the file, too. The same holds for included files,
+for the directory of a pattern, for the programs and scripts of `install.reload`,
+`install.verify_command` and the `command` of dns-01, and for files with secrets, which a group may
+read. Where gatecert runs as root, it holds for the directories and links on the way to them, too: a
+user who may write a directory may replace what is in it, unless the directory is sticky. In a
+container, files may have any owner unless gatecert runs as root.
 
 A refused configuration or secret is an error of the configuration (exit code 2); a running daemon
 keeps the configuration in force. A refused program counts as failed. In neither case does the

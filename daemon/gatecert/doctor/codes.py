@@ -32,8 +32,9 @@ CONFIGURATION = Code(
 NAMED_MISSING = Code(
     "named-missing",
     FAILURE,
-    "something that the configuration names does not exist, so what needs it fails",
-    "create it, or correct its name",
+    "something that the configuration names does not exist, or another user can change the program,"
+    " so what needs it fails",
+    "create it, correct its name, or run the command that the message names",
 )
 UNWORKABLE = Code(
     "configuration-unworkable",

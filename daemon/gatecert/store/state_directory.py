@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FORMAT: Final = 1
-LARGEST_SCHEDULE: Final = 16 << 20  # bytes; an entry has some 100
+LARGEST_SCHEDULE: Final = 64 << 20  # bytes; an entry has its name and some 100
 
 
 @contextmanager

@@ -27,7 +27,7 @@ HIGHEST_PORT: Final = 65_535
 REQUEST_SECONDS: Final = 10  # for which the kernel keeps a connection without a request
 
 
-class HeldPlace(NamedTuple):
+class HeldAddress(NamedTuple):
     """An address and a port that are held for a challenge type."""
 
     kind: str
@@ -43,9 +43,9 @@ class HeldListeners:
 
     def __init__(self) -> None:
         self._readable = select.epoll()
-        self._wanted: tuple[HeldPlace, ...] = ()
-        self._held: dict[HeldPlace, socket.socket] = {}
-        self._refused: set[HeldPlace] = set()
+        self._wanted: tuple[HeldAddress, ...] = ()
+        self._held: dict[HeldAddress, socket.socket] = {}
+        self._refused: set[HeldAddress] = set()
 
     def fileno(self) -> int:
         """Return a descriptor, which is readable once there is a connection to turn away."""
@@ -57,24 +57,24 @@ class HeldListeners:
         Args:
             listen: By challenge type, each as address and port.
         """
-        self._wanted = tuple(_places(listen))
+        self._wanted = tuple(_addresses(listen))
         self._refused.intersection_update(self._wanted)
-        for place in self._held.keys() - set(self._wanted):
-            self._held.pop(place).close()
+        for address in self._held.keys() - set(self._wanted):
+            self._held.pop(address).close()
         self.hold()
 
     def hold(self) -> None:
         """Hold what could not be held yet."""
-        for place in self._wanted:
-            if place not in self._held:
-                self._hold(place)
+        for address in self._wanted:
+            if address not in self._held:
+                self._hold(address)
 
     def turn_away(self) -> None:
         """Answer that there is no response, and close the connection."""
         ready = {descriptor for descriptor, _ in self._readable.poll(0)}
-        for place, listener in self._held.items():
+        for address, listener in self._held.items():
             if listener.fileno() in ready:
-                _turn_away(listener, NOTHING_PRESENTED if place.kind == HTTP_01 else b"")
+                _turn_away(listener, NOTHING_PRESENTED if address.kind == HTTP_01 else b"")
 
     def close(self) -> None:
         """Hold nothing any more."""
@@ -82,20 +82,20 @@ class HeldListeners:
             listener.close()
         self._readable.close()
 
-    def _hold(self, place: HeldPlace) -> None:
+    def _hold(self, address: HeldAddress) -> None:
         try:
-            listener = self._held[place] = hold(place)
+            listener = self._held[address] = hold(address)
         except OSError as error:
-            if place not in self._refused and error.errno not in NOT_LOCAL:
-                refusal = listen_error(place, error, place.kind)
+            if address not in self._refused and error.errno not in NOT_LOCAL:
+                refusal = listen_error(address, error, address.kind)
                 logger.warning("%s", "; ".join(filter(None, (refusal.message, refusal.fix))))
-            self._refused.add(place)
+            self._refused.add(address)
             return
-        if place.kind == HTTP_01:
+        if address.kind == HTTP_01:
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, REQUEST_SECONDS)
         self._readable.register(listener, select.EPOLLIN)
-        self._refused.discard(place)
-        logger.info("listening for %s address=%s", place.kind, place)
+        self._refused.discard(address)
+        logger.info("listening for %s address=%s", address.kind, address)
 
 
 def _turn_away(listener: socket.socket, answer: bytes) -> None:
@@ -114,9 +114,9 @@ def _turn_away(listener: socket.socket, answer: bytes) -> None:
                 connection.send(answer)
 
 
-def _places(listen: Mapping[str, Iterable[str]]) -> Iterable[HeldPlace]:
+def _addresses(listen: Mapping[str, Iterable[str]]) -> Iterable[HeldAddress]:
     for kind, addresses in listen.items():
         for address in addresses:
             host, _, port = address.rpartition(":")
             if port.isascii() and port.isdigit() and int(port) <= HIGHEST_PORT:
-                yield HeldPlace(kind, host.strip("[]"), int(port))
+                yield HeldAddress(kind, host.strip("[]"), int(port))
