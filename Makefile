@@ -5,7 +5,7 @@ PYTHON ?= python3
 export PYTHON
 
 bin := .venv/bin
-sources := daemon tests demo bench docs packaging/audit packaging/sbom pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit
+sources := daemon tests demo bench docs packaging/relay packaging/audit packaging/sbom pebble/run docs/refresh docs/prose docs/gateways/haproxy/haproxy-commit
 pages := pebble/README.md $(wildcard *.md docs/*.md docs/*/*.md)
 prose := $(pages) docs/words.txt Makefile .ci container packaging pebble systemd daemon demo bench tests
 harness := PYTHONPATH=tests/integration
@@ -16,7 +16,7 @@ written := $(pages) docs/prose docs/refresh pebble/run packaging/audit packaging
 	$(wildcard packaging/debian/* systemd/* container/*) Makefile .ci/run \
 	$(filter-out tests/unit/test_prose.py,$(shell find daemon demo bench docs tests -name '*.py'))
 
-.PHONY: help demo unit test faults survive years fuzz test-gateways test-container test-systemd test-site test-package security as-root deb audit sbom lint fix docs docs-site bench setup ci-setup lock clean
+.PHONY: help demo unit test coverage integration faults survive years fuzz test-gateways test-container test-systemd test-site test-page test-monitoring cluster cluster-histories test-package security as-root deb audit sbom lint fix docs docs-site bench fleet setup ci-setup lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -25,11 +25,17 @@ demo: setup ## Enrol and renew with a test CA, a real gateway and a real client
 	@$(harness) $(bin)/python -m demo
 
 unit: .venv/.complete ## Run the unit tests, without servers and networks, in about a minute
-	@$(quick) $(bin)/pytest tests/unit --numprocesses=4 --dist=worksteal --override-ini=tmp_path_retention_policy=failed
+	@$(quick) $(bin)/pytest tests/unit $(workers) --override-ini=tmp_path_retention_policy=failed
 
-test: setup private-authorities other-clients ## Run every test, with coverage by branch
-	@$(bin)/pytest --numprocesses=logical --maxprocesses=4 $(repeat) --cov --cov-report=term $(if $(mapped),--ignore=$(networks))
-	@$(if $(mapped),$(mapped) $(bin)/pytest $(repeat) $(networks))
+test: coverage integration ## Run every test
+
+coverage: .venv/.complete ## Run the unit tests and properties, with coverage by branch
+	@$(quick) $(bin)/pytest tests/unit tests/fuzz $(workers) --cov --cov-report=term
+
+integration: setup private-authorities other-clients ## Run gatecert with real CAs and servers, and inject every fault
+	@tests/integration/prerequisites cluster
+	@$(bin)/pytest tests/integration tests/faults tests/relay $(workers) $(if $(mapped),$(addprefix --ignore=,$(networks)))
+	@$(if $(mapped),$(mapped) $(bin)/pytest $(networks))
 
 faults: setup .cache/peer/.complete ## Inject every fault, also into certbot and lego; write docs/faults.md
 	@tests/integration/debian-testing lego 4.20 .cache/lego lego >/dev/null
@@ -105,9 +111,33 @@ test-site: .venv/.complete docs-site ## Read the site in a real browser; screens
 	@tests/integration/prerequisites site
 	@$(bin)/pytest tests/site
 
+test-page: .venv/.complete ## Read the status page in a real browser; screenshots in dist/page-screenshots
+	@tests/integration/prerequisites site
+	@tests/page/axe-core .cache/axe-core >/dev/null
+	@$(bin)/pytest tests/page
+
+test-monitoring: setup ## Test alert rules, dashboard and notifications with Prometheus and Alertmanager
+	@tests/integration/prerequisites monitoring
+	@$(bin)/pytest tests/monitoring
+
+cluster: setup ## Test the store of several hosts with real PostgreSQL servers
+	@tests/integration/prerequisites cluster
+	@$(bin)/pytest tests/cluster tests/unit/store/postgres --numprocesses=2 --dist=worksteal \
+		--cov --cov-config=tests/cluster/coverage.toml --cov-report=term $(if $(mapped),--ignore=$(as_root_only))
+	@$(if $(mapped),$(mapped) $(bin)/pytest $(as_root_only))
+
+cluster-histories: setup ## Every fault at every point of an order of a cluster, and 1,000 hosts that come back
+	@tests/integration/prerequisites cluster
+	@$(bin)/pytest tests/cluster/test_histories.py tests/cluster/test_commit.py tests/cluster/test_following.py \
+		--all-histories --numprocesses=2 --dist=worksteal
+
 bench: setup .cache/peer/.complete ## Measure gatecert, Caddy and certbot side by side; or BENCH='--only idle'
 	@tests/integration/debian-testing caddy 2.8 .cache/caddy caddy >/dev/null
 	@PYTHONDONTWRITEBYTECODE= $(harness) $(bin)/python -m bench $(BENCH)  # packages are compiled
+
+fleet: setup ## Measure a fleet of 100,000 names, and issuance by eight hosts; or FLEET=--write-page
+	@tests/integration/prerequisites cluster
+	@$(harness) $(bin)/python -m bench.fleet_figures $(FLEET)
 
 setup: .venv/.complete ## Set up the environment and the servers
 	@tests/integration/prerequisites
@@ -122,12 +152,13 @@ private-authorities: .cache/authorities/.complete
 	@tests/integration/step-ca/build >/dev/null
 
 ci-setup: setup other-clients private-authorities .cache/site/.complete .cache/supply/.complete ## Set up for all targets, so that they can run side by side
-	@tests/integration/prerequisites gateways container site
+	@tests/integration/prerequisites gateways container site monitoring cluster
+	@tests/page/axe-core .cache/axe-core >/dev/null
 	@tests/systemd/prerequisites
 
 lock: .cache/supply/.complete ## Pin the newest versions that pyproject.toml allows
-	@$(call compile,--extra dns --group dev --group build pyproject.toml,requirements.lock)
-	@$(call compile,--extra dns --fork-strategy fewest pyproject.toml,packaging/requirements.lock)
+	@$(call compile,--extra basic-auth --extra dns --extra fleet --extra notify --group dev --group build pyproject.toml,requirements.lock)
+	@$(call compile,--extra basic-auth --extra dns --extra fleet --extra notify --fork-strategy fewest pyproject.toml,packaging/requirements.lock)
 	@$(call compile,--group supply,packaging/supply.lock)
 	@$(call compile,--group bench,bench/requirements.lock)
 	@$(call compile,--group authorities,tests/integration/requirements.lock)
@@ -138,11 +169,12 @@ lock: .cache/supply/.complete ## Pin the newest versions that pyproject.toml all
 clean: ## Remove what the other targets created
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* dist
 
-# A test that waited too long for a server is repeated once and shown; no other failure is repeated.
-repeat = --reruns=1 --only-rerun=WaitedTooLongError -r R
+# More processes than a small machine has processors, because tests wait for processes and servers.
+workers = --numprocesses=4 --dist=worksteal
 
-# Only root can create networks; other users run these tests as root of a user namespace.
-networks = tests/integration/test_private_authorities.py
+# Only root can create networks and mount; other users run these tests as root of a user namespace.
+networks = tests/integration/test_private_authorities.py tests/relay
+as_root_only = tests/cluster/test_network_and_disk.py
 mapped = $(if $(filter-out 0,$(shell id -u)),unshare --map-root-user --map-auto --net --)
 
 # pytest caches what it compiles, and the files of unit tests need no disk.

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -18,14 +20,17 @@ from gatecert import __version__
 from gatecert.config.targets import targets
 from gatecert.deploy.deployer import DeployTools
 from gatecert.deploy.reload_unit import read_reload_unit
-from gatecert.lifecycle.gateway_pass import ROUTINE, PassContext
+from gatecert.lifecycle.gateway_pass import ROUTINE, Pass, PassContext
 from gatecert.lifecycle.state_cache import StateCache
 from gatecert.lifecycle.stored_stamp import stored_stamp
+from gatecert.measurement import Measure, no_measure
+from gatecert.model import Mode
 from gatecert.process import restore_sigchld
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from cryptography.x509 import Certificate
 
@@ -38,10 +43,13 @@ if TYPE_CHECKING:
     from gatecert.doctor.finding import Finding
     from gatecert.doctor.preconditions import Preconditions
     from gatecert.lifecycle.client_cas import ClientCAs
-    from gatecert.lifecycle.gateway_pass import Occasion, Pass
+    from gatecert.lifecycle.field_issuer import FieldIssuer
+    from gatecert.lifecycle.gateway_pass import Occasion
     from gatecert.lifecycle.pipeline import Pipeline
     from gatecert.lifecycle.revoke import Revoker
-    from gatecert.model import Progress, Target
+    from gatecert.model import DatabaseProblem, Progress, Target
+    from gatecert.model.cluster_view import ClusterView
+    from gatecert.report.gateway_status import GatewayStatus
     from gatecert.resolve.resolver import Resolver
 
 Value = TypeVar("Value", covariant=True)  # noqa: PLC0105 - as that of cached_property
@@ -61,6 +69,19 @@ class part(cached_property[Value]):  # noqa: N801 - used like a property
             return super().__get__(instance, owner)
 
 
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Recipients of measurements and of passes.
+
+    Attributes:
+        measure: Gets measurements, from any thread.
+        seen: Is given each pass that has ended, while its gateway is still locked.
+    """
+
+    measure: Measure = no_measure
+    seen: Callable[[Pass], None] | None = None
+
+
 class Application:
     """A configuration and every part that is built from it.
 
@@ -69,6 +90,7 @@ class Application:
         progress: Receives progress messages.
         cancelled: Set when gatecert is stopping.
         responder: Answers http-01 on sockets from systemd; None opens listeners.
+        watching: Gets what is measured and seen.
 
     Attributes:
         targets: By gateway name.
@@ -80,18 +102,37 @@ class Application:
         progress: Progress,
         cancelled: threading.Event,
         responder: FetchNotices | None = None,
+        watching: Watching | None = None,
     ) -> None:
         self.configuration = configuration
         self.targets: Mapping[str, Target] = {each.name: each for each in targets(configuration)}
-        self.store = FileStore(configuration.state_directory)
+        self.store = open_store(configuration)
         self._progress = progress
         self._cancelled = cancelled
         self._responder = responder
+        watching = watching or Watching()
+        self._measure, self._seen = watching.measure, watching.seen
         self._keepers: dict[str, RecordKeeper] = {}
 
     def open(self, target: Target, occasion: Occasion = ROUTINE) -> Pass:
         """Open a pass over a gateway without the pipeline, to read what is known of it."""
         return self._passes.open(target, occasion)
+
+    def describe(
+        self, current: Pass, cluster: ClusterView | DatabaseProblem | None
+    ) -> GatewayStatus:
+        """Return the status of the gateway of a pass.
+
+        Args:
+            current: The pass.
+            cluster: What `store.cluster_view` returned, for one gateway or many.
+
+        Raises:
+            StorageError: Its state or its certificates cannot be read.
+        """
+        from gatecert.lifecycle.description import describe
+
+        return describe(current, self.client_cas, utc_now(), cluster)
 
     def roots(self, target: Target) -> tuple[Certificate, ...]:
         """Return the roots trusted for a gateway: this host's and those of its authorities."""
@@ -120,6 +161,26 @@ class Application:
         ]
         listener_checks.warn(self.configuration, enrolled)
 
+    def measure_budgets(self) -> None:
+        """Measure what is left of the rate limits of all CAs; never fail."""
+        if self._measure is no_measure:
+            return
+        for authority in self.authorities.values():
+            authority.measure_budget(utc_now())
+
+    def _lifetime_of(self, names: Sequence[str]) -> timedelta | None:
+        """Return the lifetime of the certificate for exactly these names; None if unknown."""
+        target = self._targets_by_names.get(frozenset(names))
+        live = self.open(target).live if target is not None else None
+        return live.summary.lifetime if live is not None else None
+
+    @part
+    def _targets_by_names(self) -> Mapping[frozenset[str], Target]:
+        return {
+            frozenset(each.value for each in target.identifiers): target
+            for target in self.targets.values()
+        }
+
     @part
     def pipeline(self) -> Pipeline:
         """Runs passes over gateways."""
@@ -141,6 +202,29 @@ class Application:
             roots=self.roots,
             reload_unit=read_reload_unit,
             keeper=self._keeper,
+            measure=self._measure,
+            seen=self._seen,
+        )
+
+    @part
+    def field_issuer(self) -> FieldIssuer:
+        """Orders for gateways in the field; only with ``fleet.issue``."""
+        from gatecert.lifecycle.field_issuer import FieldIssuer
+        from gatecert.store.postgres.field_store import FieldStore
+        from gatecert.store.postgres.fleet_store import FleetStore
+
+        fleet, store = self.configuration.fleet, self.store
+        if fleet is None or fleet.issue is None or not isinstance(store, FleetStore):
+            raise RuntimeError("no orders for gateways in the field are configured")
+        return FieldIssuer(
+            FieldStore(store, utc_now),
+            self.authorities[fleet.issue.authority or next(iter(self.authorities))],
+            fleet.issue.domains,
+            self.configuration.excluded_regions,
+            self._progress,
+            utc_now,
+            random.SystemRandom(),
+            self._cancelled,
         )
 
     def _keeper(self, target: Target) -> RecordKeeper:
@@ -179,7 +263,14 @@ class Application:
 
         order_seconds = ORDER_SECONDS + longest_propagation(self.configuration.challenges)
         return {
-            name: Issuer(settings, self.store, self.solvers, order_seconds=order_seconds)
+            name: Issuer(
+                settings,
+                self.store,
+                self.solvers,
+                order_seconds=order_seconds,
+                measure=self._measure,
+                lifetime_of=self._lifetime_of,
+            )
             for name, settings in self.configuration.authorities.items()
         }
 
@@ -237,18 +328,39 @@ class Application:
         return self._preconditions.find(target, authority, live)
 
 
+def open_store(configuration: Configuration) -> FileStore:
+    """Return where state is kept: in files, and with a fleet also in its database.
+
+    Raises:
+        ConfigurationError: The certificate of this host cannot be used.
+        SealingKeyMissingError: A sealing key cannot be read.
+    """
+    directory, fleet = configuration.state_directory, configuration.fleet
+    if fleet is None:
+        return FileStore(directory)
+    from gatecert.config.fleet_host import fleet_host
+    from gatecert.store.postgres.reserving_store import ReservingStore
+
+    custom = [each.name for each in configuration.gateways.values() if each.mode is Mode.CUSTOM]
+    return ReservingStore(directory, fleet_host(fleet), unshared=custom)
+
+
 def build(
     configuration: Configuration,
     progress: Progress,
     cancelled: threading.Event,
     responder: FetchNotices | None = None,
+    watching: Watching | None = None,
 ) -> Application:
-    """Build an application, without network or disk access.
+    """Build an application, without network access; of the disk, only sealing keys are read.
 
     Call it from the main thread.
+
+    Raises:
+        GatecertError: The login or the keys of a fleet cannot be read.
     """
     restore_sigchld()
-    return Application(configuration, progress, cancelled, responder)
+    return Application(configuration, progress, cancelled, responder, watching)
 
 
 def utc_now() -> datetime:

@@ -34,25 +34,37 @@ from gatecert.store.state_directory import (
     write_schedule,
 )
 from gatecert.supervision.changes import Changes
+from gatecert.supervision.field_turns import PAUSE, TURNS
+from gatecert.supervision.follower_link import FollowerLink
 from gatecert.supervision.gateways import Gateways
 from gatecert.supervision.held_listeners import HeldListeners
 from gatecert.supervision.messages import (
     Configured,
+    Described,
     Done,
     Expect,
     Failed,
     Forget,
     Invalid,
+    Measured,
     Message,
     Open,
     Opened,
     Record,
     Step,
+    Unreadable,
     Work,
 )
+from gatecert.supervision.monitor_link import MonitorLink
 from gatecert.supervision.signal_pipe import SignalPipe
 from gatecert.supervision.worker_log import WorkerLog
-from gatecert.supervision.worker_process import WorkerProcess, load_configuration, start_worker
+from gatecert.supervision.worker_process import (
+    WorkerProcess,
+    load_configuration,
+    start_follower,
+    start_monitor,
+    start_worker,
+)
 from gatecert.supervision.workers import Worker, Workers
 from gatecert.system_calls import WallClockTimer
 
@@ -63,6 +75,8 @@ if TYPE_CHECKING:
 
     from gatecert.report.service_manager import ServiceManager
     from gatecert.supervision.challenge_answers import ChallengeAnswers
+    from gatecert.supervision.kept_process import LastingProcess
+    from gatecert.supervision.workers import Process
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +121,17 @@ class Daemon:
         self._gateways = Gateways(service_manager)
         self._timetable = Timetable()
         self._workers = Workers(self._start_worker, self)
+        self._monitor = MonitorLink(
+            partial(start_monitor, debug=debug), self._log, self._attach_monitor, self._detach
+        )
+        self._follower = FollowerLink(
+            partial(start_follower, debug=debug),
+            self._log,
+            self._attach_follower,
+            self._detach,
+            self._look,
+            self._monitor.forward,
+        )
         self._held = HeldListeners()
         self._selector = selectors.DefaultSelector()
         self._resources = ExitStack()
@@ -119,6 +144,7 @@ class Daemon:
         self._load_again = False
         self._opening: Worker | None = None
         self._preparing: set[str] = set()
+        self._turns: tuple[str, ...] = ()  # at orders for gateways in the field
         self._unprepared: set[str] = set()
         self._ready = False
         self._stopping = False
@@ -146,6 +172,8 @@ class Daemon:
                 self._stop()
             finally:
                 self._workers.kill()
+                self._monitor.stop()
+                self._follower.stop()
 
     # ------------------------------------------------------------------ the event loop
 
@@ -156,10 +184,16 @@ class Daemon:
         for worker in self._workers.all:
             events = selectors.EVENT_READ | worker.process.has_unsent * selectors.EVENT_WRITE
             self._selector.modify(worker.process, events, partial(self._serve, worker))
+        for kept in (self._monitor, self._follower):
+            if kept.process is not None:
+                events = selectors.EVENT_READ | kept.process.has_unsent * selectors.EVENT_WRITE
+                self._selector.modify(kept.process, events, kept.serve)
         watchdog = self._service_manager.watchdog
         pauses = [
             longest,
             self._workers.seconds(),
+            self._monitor.seconds(),
+            self._follower.seconds(),
             watchdog / WATCHDOG_SHARE if watchdog else None,
             self._changes.seconds if self._changes is not None else None,
         ]
@@ -173,6 +207,10 @@ class Daemon:
         if not self._stopping:
             for name in self._timetable.due():
                 self._give(name)
+            self._monitor.check()
+            self._follower.check()
+            for name in self._monitor.to_describe(self._workers.in_hand):
+                self._workers.give(Work(name, attend=False))
         self._workers.check()
         self._write_schedule()
 
@@ -225,6 +263,7 @@ class Daemon:
         self._service_manager.stopping()
         end = time.monotonic() + STOP_SECONDS
         self._workers.interrupt()
+        self._follower.stop()  # while the workers leave
         while self._workers.all and time.monotonic() < end:
             self._wait(end - time.monotonic())
         unfinished = self._workers.interrupted | self._workers.in_hand
@@ -253,7 +292,9 @@ class Daemon:
         except OSError as error:
             self._refuse([f"no worker can be started: {error}"])
 
-    def _refuse(self, problems: Iterable[str], what: str = "configuration not reloaded") -> None:
+    def _refuse(
+        self, problems: Iterable[str], what: str = "configuration not reloaded", code: str = ""
+    ) -> None:
         """Report why the old configuration stays in force."""
         if self._loading is not None:
             (worker, snapshot), self._loading = self._loading, None
@@ -262,7 +303,8 @@ class Daemon:
                 self._workers.discard(worker)
         for problem in problems:
             logger.error("%s", problem)
-        logger.error("%s, the old one stays in force", what)
+        fields = {"fields": {"code": code}}
+        logger.error("%s, the old one stays in force", what, extra=fields)
         self._end_reload()
 
     def _configured(self, worker: Worker, found: Configured) -> None:
@@ -284,16 +326,22 @@ class Daemon:
             os.close(self._snapshot)
         self._opening, self._snapshot = self._loading
         self._loading = None
-        self._workers.keep(found.gateways)
+        self._turns = TURNS if found.issues else ()
+        self._workers.keep([*found.gateways, *self._turns])
         self._workers.adopt(worker, found)
         self._gateways.keep(found.gateways)
-        self._timetable.keep(found.gateways)
+        self._monitor.keep(found.monitoring, found.gateways)
+        monitored = self._workers.monitored = self._monitor.is_wanted
+        self._timetable.keep([*found.gateways, *self._turns])
         if self._changes is not None:
             self._changes.keep(found.gateways)
         inherited = {HTTP_01} if self._listeners else set()
         self._held.keep({kind: found.held[kind] for kind in found.held.keys() - inherited})
         listening = self._workers.listening = bool(self._listeners)
-        worker.process.send(Open(self._workers.unsaved, listening=listening, changed=True))
+        self._follower.keep(found.following, listening=listening)
+        worker.process.send(
+            Open(self._workers.unsaved, listening=listening, changed=True, monitored=monitored)
+        )
 
     def _hold(self, directory: Path) -> None:
         """Hold the state directory, as its owner, and learn of what commands change in it."""
@@ -343,12 +391,17 @@ class Daemon:
         for name in sorted(self._preparing):
             self._workers.give(Work(name, prepare=True, attend=False))
         self._ready_if_prepared()
+        for number, turn in enumerate(self._turns):
+            if turn not in in_hand:
+                first = datetime.now(UTC) + PAUSE * number / len(self._turns)
+                self._timetable.schedule(turn, first)
 
     def _ready_if_prepared(self) -> None:
         if not self._preparing:
             event = "configuration reloaded" if self._ready else "ready"
             logger.info("%s gateways=%d", event, len(self._gateways.names))
             self._ready = True
+            self._monitor.ready()
             self._end_reload()
 
     def _end_reload(self) -> None:
@@ -362,6 +415,20 @@ class Daemon:
 
     def _start_worker(self) -> WorkerProcess:
         return start_worker(self._snapshot, debug=self._debug)
+
+    def _attach_monitor(self, process: LastingProcess) -> None:
+        self._watch(process, self._monitor.serve)
+
+    def _attach_follower(self, process: LastingProcess) -> None:
+        self._watch(process, self._follower.serve)
+
+    def _look(self, gateways: Iterable[str]) -> None:
+        """Run a pass over gateways of which other hosts have news."""
+        for name in gateways:
+            self._give(name)
+
+    def _detach(self, process: Process) -> None:
+        self._selector.unregister(process)
 
     def started(self, worker: Worker) -> None:
         """Listen to a new worker."""
@@ -380,8 +447,14 @@ class Daemon:
                 self._log.record(message)
             case Step():
                 self._log.step(message)
+            case Described() | Unreadable() | Measured():
+                self._monitor.forward(message)
+            case Done(described_only=True):
+                self._monitor.done(message.gateway)
             case Done() if message.gateway in self._gateways.names:
                 self._done(worker, message)
+            case Done() if message.gateway in self._turns:
+                self._timetable.schedule(message.gateway, _instant(message, PAUSE))
             case Expect(token=token) if self._answers is not None:
                 self._answers.expect(token, worker)
             case Forget(token=token) if self._answers is not None:
@@ -399,7 +472,7 @@ class Daemon:
                 found = [Problem(*(*each, "", "", "")[:3]) for each in problems]
                 if self._snapshot == -1:
                     raise ConfigurationError(found)
-                self._refuse(map(str, found), "configuration is invalid")
+                self._refuse(map(str, found), "configuration is invalid", ConfigurationError.code)
             case Failed(message=words, fix=fix):
                 if self._snapshot == -1:
                     raise StateError(words, fix=fix)
@@ -415,11 +488,12 @@ class Daemon:
             StateError: It was the first one, and nothing works without it.
         """
         logger.debug("worker ended pid=%d", worker.process.pid)
-        self._selector.unregister(worker.process)
+        self._detach(worker.process)
         if self._answers is not None:
             self._answers.release(worker)
         if not reason:
             return
+        self._monitor.lost_worker()
         if worker is self._opening:
             self._opened({})
         elif self._loading is not None and worker is self._loading[0]:
@@ -435,6 +509,8 @@ class Daemon:
 
     def _give(self, name: str, *, look_now: bool = False) -> None:
         """Have a pass run over a gateway."""
+        if name in self._turns:
+            self._workers.give(Work(name))
         if name in self._gateways.names:
             self._held.hold()
             prepare = name in self._unprepared
@@ -450,13 +526,12 @@ class Daemon:
         is_old = not self._workers.takes_work(worker)  # under the configuration before
         if done.busy or is_old or done.code == WorkerLostError.code:
             self._unprepared.add(name)
-        at = now + UNKNOWN_PAUSE
         if is_old:
             at = now
         elif done.busy:
             at = now + BUSY_PAUSE
-        elif 0 < done.wake_at < LATEST:
-            at = max(datetime.fromtimestamp(done.wake_at, UTC), now + SHORTEST_PAUSE)
+        else:
+            at = _instant(done, UNKNOWN_PAUSE)
         preparing = name in self._preparing
         if preparing and name in self._unprepared:
             logger.info("prepared later gateway=%s", name)
@@ -498,6 +573,14 @@ class Daemon:
             return
         write_schedule(self._directory, self._schedule())
         self._schedule_changed, self._schedule_written = False, time.monotonic()
+
+
+def _instant(done: Done, pause: timedelta) -> datetime:
+    """Return when the next pass is due: when the last one says, or after a pause."""
+    now = datetime.now(UTC)
+    if not 0 < done.wake_at < LATEST:
+        return now + pause
+    return max(datetime.fromtimestamp(done.wake_at, UTC), now + SHORTEST_PAUSE)
 
 
 def _clock_offset() -> float:

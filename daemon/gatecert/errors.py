@@ -8,7 +8,17 @@
     ├── StateError                    the state directory
     │   ├── DaemonRunningError        another gatecert holds it (exit 3)
     │   ├── LockTimeoutError          another gatecert is changing this gateway (exit 3)
+    │   ├── LeaseLostError            another host orders for this gateway, or may
     │   └── StorageError              unwritable, read-only or full
+    │       ├── SealingKeyMissingError  a private key of the fleet cannot be opened here
+    │       └── DatabaseError         the fleet's database refuses a statement
+    │           ├── DatabaseAwayError     no server answers, or none in time
+    │           ├── EnrolmentDamagedError what hosts share of a gateway's state is damaged
+    │           ├── HostTwiceError        two daemons have one name
+    │           ├── CommitUnknownError    whether a change is durable is not known
+    │           ├── LoginRefusedError     the database does not let this host in
+    │           ├── SchemaUnknownError    its schema is too old or too new for this gatecert
+    │           └── PoolerUnfitError      a pooler gives each transaction another connection
     ├── WorkerLostError               the process that worked on the gateway was lost
     ├── ResolutionError               no usable answer from the resolver
     ├── CertificateError              an invalid key, request, certificate or chain
@@ -30,6 +40,7 @@
     │   ├── TermsNotAgreedError       the operator has not agreed to the terms of service
     │   ├── ExternalAccountRequiredError  requires external account binding (EAB)
     │   ├── ProfileMissingError       the CA has no profile of that name
+    │   ├── ClientCertificateError    our client certificate is unusable, or the CA refuses it
     │   ├── DeadlineExceededError     the total deadline of an operation passed
     │   ├── InterruptedOrderError     gatecert is stopping; the order can be resumed
     │   ├── RateLimitBudgetError      would exceed the CA's rate limits; says until when
@@ -156,11 +167,82 @@ class LockTimeoutError(StateError):
     retryable = True
 
 
+class LeaseLostError(StateError):
+    """Another host orders for the gateway, or may by now; nothing more is sent for it from here."""
+
+    code = "lease-lost"
+    retryable = True
+
+
 class StorageError(StateError):
     """A failure to read or write the state directory (permissions, read-only, full)."""
 
     code = "state-unwritable"
     retryable = True
+
+
+class SealingKeyMissingError(StorageError):
+    """A private key of the fleet that no sealing key of this host opens."""
+
+    code = "sealing-key-missing"
+    retryable = False
+
+
+class DatabaseError(StorageError):
+    """A statement that the fleet's database refuses."""
+
+    code = "database"
+
+
+class DatabaseAwayError(DatabaseError):
+    """No server of the fleet's database answers, or none in time; nothing was changed."""
+
+    code = "database-away"
+
+
+class EnrolmentDamagedError(DatabaseError):
+    """The state of enrolment that hosts share of one gateway cannot be read."""
+
+    code = "enrolment-damaged"
+    retryable = False
+
+
+class HostTwiceError(DatabaseError):
+    """Two daemons sign with one name, so neither knows what the other one does."""
+
+    code = "host-twice"
+
+
+class CommitUnknownError(DatabaseError):
+    """A change of the fleet's database that may be durable or not.
+
+    The process that made it reads its row again, with a lock (`FOR UPDATE`) and in a new
+    transaction: the lock waits for the change to be decided, and the commit covers it. Nothing is
+    sent to a CA before that.
+    """
+
+    code = "commit-unknown"
+
+
+class LoginRefusedError(DatabaseError):
+    """The fleet's database does not let this host in, and will not until something is corrected."""
+
+    code = "login-refused"
+    retryable = False
+
+
+class SchemaUnknownError(DatabaseError):
+    """The schema of the fleet's database is too old or too new for this gatecert."""
+
+    code = "schema-unknown"
+    retryable = False
+
+
+class PoolerUnfitError(DatabaseError):
+    """A pooler gives each transaction another connection to the fleet's database."""
+
+    code = "pooler-unfit"
+    retryable = False
 
 
 class ResolutionError(GatecertError):
@@ -331,6 +413,13 @@ class ProfileMissingError(AuthorityError):
     retryable = False
 
 
+class ClientCertificateError(AuthorityError):
+    """The client certificate for the CA cannot be used, or the CA refuses it (mutual TLS)."""
+
+    code = "client-certificate"
+    retryable = False
+
+
 class DeadlineExceededError(AuthorityError):
     """The total deadline of an operation with the CA passed."""
 
@@ -357,6 +446,21 @@ class RateLimitBudgetError(AuthorityError):
     """
 
     code = "budget-spent"
+
+    def __init__(self, message: str, *, until: datetime, fix: str = "") -> None:
+        super().__init__(message, fix=fix)
+        self.until = until
+
+
+class OrderHeldError(StateError):
+    """Other orders of the fleet go first, or the whole fleet is halted; nothing was sent.
+
+    Attributes:
+        until: When it may be tried again, aware UTC.
+    """
+
+    code = "order-held"
+    retryable = True
 
     def __init__(self, message: str, *, until: datetime, fix: str = "") -> None:
         super().__init__(message, fix=fix)

@@ -8,9 +8,9 @@ has ended or the grace period is over. Only a descendant with its own session su
 Output is read continuously, and only its end is kept.
 
 A command is not run if another user may change its program (``trusted_files``). It never runs in a
-shell. It runs in ``/`` with an empty standard input. It inherits nothing of gatecert's environment
-(no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``) and no descriptor. ``environment``
-returns the environment of every command; callers add to it.
+shell. It runs in ``/``, with an empty standard input or what the caller gives it. It inherits
+nothing of gatecert's environment (no secrets, no ``NOTIFY_SOCKET``, no ``CREDENTIALS_DIRECTORY``)
+and no descriptor. ``environment`` returns the environment of every command; callers add to it.
 """
 
 from __future__ import annotations
@@ -173,7 +173,11 @@ def restore_sigchld() -> None:
 
 @contextmanager
 def started(
-    argv: Sequence[str], environment: Mapping[str, str], *, grace: float = GRACE
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    grace: float = GRACE,
+    given: bytes | None = None,
 ) -> Iterator[Run]:
     """Start a command in ``/`` with only this environment; it ends with the context.
 
@@ -181,6 +185,7 @@ def started(
         argv: The command.
         environment: Its environment.
         grace: Seconds between the signals that end it.
+        given: What it gets on standard input; None for nothing.
 
     Raises:
         WeakFileError: Another user may change the program or script.
@@ -188,21 +193,34 @@ def started(
         ValueError: An argument has a null character.
     """
     check_command(argv)
-    process = subprocess.Popen(  # noqa: S603 - argv of the operator, no shell
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        bufsize=0,
-        cwd="/",
-        env=environment,
-        start_new_session=True,
-    )
+    with _standard_input(given) as standard_input:
+        process = subprocess.Popen(  # noqa: S603 - argv of the operator, no shell
+            argv,
+            stdin=standard_input,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
+        )
     run = Run(process, cast("IO[bytes]", process.stdout), grace)
     try:
         yield run
     finally:
         run.close()
+
+
+@contextmanager
+def _standard_input(given: bytes | None) -> Iterator[int]:
+    """Return a file without a name: unlike a pipe, it blocks nobody if it is not read."""
+    if given is None:
+        yield subprocess.DEVNULL
+        return
+    with os.fdopen(os.memfd_create("gatecert-input", os.MFD_CLOEXEC), "w+b") as file:
+        file.write(given)
+        file.seek(0)
+        yield file.fileno()
 
 
 def _signal_name(number: int) -> str:

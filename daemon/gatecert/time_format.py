@@ -25,6 +25,12 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def minute(moment: datetime, now: datetime) -> str:
+    """Return ``09:12 UTC``, with the day in front unless it is today."""
+    moment, now = moment.astimezone(UTC), now.astimezone(UTC)
+    return moment.strftime("%H:%M UTC" if moment.date() == now.date() else "%Y-%m-%d %H:%M UTC")
+
+
 def day(moment: datetime) -> str:
     """Return ``2026-11-23``, the day in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tests.fakes.acme_server import DIRECTORY_URL
 from tests.fakes.clock import NOW
@@ -14,43 +14,77 @@ from gatecert.certificate import key as certificate_key
 from gatecert.certificate.request import build_request
 from gatecert.model import (
     Account,
+    Expenses,
     KeyRequest,
     Limits,
     Message,
+    OrderHeld,
     PendingOrder,
     Stage,
     Target,
 )
+from gatecert.store.counting_rules import limit_reached
+from gatecert.store.lock import LockLease
+from gatecert.store.protocol import Lease
 from gatecert.store.usage_index import UsageIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
-    from gatecert.model import CountedRequest, UsageChange
-
-Result = TypeVar("Result")
+    from gatecert.model import (
+        CountedBy,
+        CountedRequest,
+        GroupUse,
+        LimitReached,
+        RequestGroup,
+        RequestKind,
+    )
 
 
 class Usage:
     """A RateLimitUsageStore in memory."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._usage: defaultdict[str, UsageIndex] = defaultdict(UsageIndex)
 
-    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
-        return read(self._usage[directory_url])
+    def count_requests(
+        self, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | None:
+        index = self._usage[directory_url]
+        reached = limit_reached(index, expenses, within)
+        change = index.change_for(expenses if reached is None else Expenses(expenses.now))
+        if change is not None:
+            index.apply(change)
+        return reached
 
-    def update_rate_limit_usage(
+    def instants(
         self,
         directory_url: str,
-        change: Callable[[UsageIndex], UsageChange | None],
-        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
-    ) -> None:
+        group: RequestGroup,
+        *,
+        since: datetime,
+        now: datetime,
+        count: int,
+    ) -> Sequence[datetime]:
+        return self._usage[directory_url].instants(group, since=since, now=now, count=count)
+
+    def number_counted(self, directory_url: str, kind: RequestKind) -> int:
+        return self._usage[directory_url].number(kind)
+
+    def busiest_groups(
+        self,
+        directory_url: str,
+        kind: RequestKind,
+        by: CountedBy,
+        *,
+        since: datetime,
+        now: datetime,
+        full: int,
+    ) -> Sequence[GroupUse]:
         index = self._usage[directory_url]
-        made = change(index)
-        if made is not None:
-            index.apply(made)
-            assert set(needed(index)) <= set(index.requests)
+        return index.busiest_groups(kind, by, since=since, now=now, full=full)
 
     def counted(self, directory_url: str = DIRECTORY_URL) -> tuple[CountedRequest, ...]:
         """Return the counted requests to one CA."""
@@ -63,6 +97,7 @@ class Accounts(Usage):
     Attributes:
         trouble: What is raised by ``save_account`` and ``save_next_key``, by their names.
         forgets: Whether the next key is not there when it is read back.
+        pauses: What other hosts were told: the directory of a CA, and for how long it pauses.
     """
 
     def __init__(self) -> None:
@@ -73,6 +108,7 @@ class Accounts(Usage):
         self.history: list[Account] = []
         self.next_keys: dict[str, bytes] = {}
         self.retired: list[str] = []
+        self.pauses: list[tuple[str, timedelta]] = []
 
     def account(self, authority: str) -> Account | None:
         return self.kept.get(authority)
@@ -101,15 +137,26 @@ class Accounts(Usage):
         self.kept.pop(authority, None)
         self.retired.append(authority)
 
+    def pause_orders(self, directory_url: str, pause: timedelta) -> None:
+        self.pauses.append((directory_url, pause))
+
 
 @dataclass
 class Journal:
-    """An OrderJournal in memory."""
+    """An OrderJournal in memory.
+
+    Attributes:
+        usage: Counts the requests of its orders.
+        held: Why the fleet holds its orders back.
+    """
 
     target: Target
+    usage: Usage = field(default_factory=Usage)
     order: PendingOrder | None = None
     request: KeyRequest | None = None
     forgotten: int = 0
+    lease: Lease = field(default_factory=LockLease)
+    held: OrderHeld | None = None
 
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
         if self.order is None or self.request is None:
@@ -120,8 +167,16 @@ class Journal:
         private_key = certificate_key.generate(self.target.key.type)
         first = self.target.hostname if common_name else None
         csr = build_request(private_key, self.target.identifiers, common_name=first)
-        self.request = KeyRequest("request-1", NOW, private_key, csr)
-        return self.request
+        return KeyRequest("request-1", NOW, private_key, csr)
+
+    def open(
+        self, request: KeyRequest, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | OrderHeld | None:
+        if self.held is not None:
+            return self.held
+        reached = self.usage.count_requests(directory_url, expenses, within)
+        self.request = request if reached is None else None
+        return reached
 
     def record(self, order: PendingOrder) -> None:
         self.order = order

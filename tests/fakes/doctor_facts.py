@@ -78,7 +78,7 @@ SUMMARY = CertificateSummary(
 
 
 VERSION = Version(
-    "000002-x", STATE / "v", b"", b"", Origin.AUTHORITY, "acme", created=NOW - 30 * DAY + HOUR
+    "000002-x", "boston", b"", b"", Origin.AUTHORITY, "acme", created=NOW - 30 * DAY + HOUR
 )
 
 

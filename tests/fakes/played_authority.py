@@ -18,7 +18,9 @@ from tests.fakes.pki import unsigned
 from gatecert.errors import ACMEError, GatecertError
 from gatecert.model import (
     ChallengeChoice,
+    Expenses,
     IssuedChain,
+    Limits,
     Origin,
     PendingOrder,
     RenewalInfo,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
     from gatecert.acme.protocol import OrderJournal
     from gatecert.model import CertificateSummary, Progress
+
+DIRECTORY = "https://authority.example/directory"
 
 
 @dataclass
@@ -77,6 +81,7 @@ class PlayedAuthority:
             self.replaced.append(replaces)
             self.lifetimes.append(lifetime)
             request = journal.new_request()
+            journal.open(request, DIRECTORY, Expenses(now()), Limits())
             url = f"https://authority.example/order/{self.orders}"
             order = PendingOrder(self.name, "", url, request.id, target.identifiers, now())
             journal.record(order)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gatecert.deadline import Deadline
+
 
 class Tokens:
-    """A TokenStore in memory."""
+    """A TokenStore in memory.
+
+    Attributes:
+        missing: The other hosts that do not answer.
+    """
 
     def __init__(self) -> None:
+        self.missing: tuple[str, ...] = ()
         self.kept: dict[str, str] = {}
         self.abandoned: set[str] = set()
 
@@ -18,6 +28,10 @@ class Tokens:
 
     def remove_token(self, kind: str, token: str) -> None:
         self.kept.pop(_name(kind, token), None)
+
+    def wait_for_hosts(self, kind: str, token: str, deadline: Deadline) -> tuple[str, ...]:
+        del deadline
+        return self.missing if self.token(kind, token) else ()
 
     def abandoned_tokens(self, kind: str) -> tuple[str, ...]:
         beginning = _name(kind, "")

@@ -96,6 +96,17 @@ class PlayedProcess:
         return [message for message in self.sent if isinstance(message, Leave)]
 
 
+@dataclass(eq=False)
+class PlayedLasting(PlayedProcess):
+    """The process of the monitor or the follower."""
+
+    is_overrun: bool = False
+    waited: float = 0.0
+
+    def wait(self, seconds: float) -> None:
+        self.waited += seconds
+
+
 @dataclass
 class Played:
     """Workers with played processes, and what their owner is told.

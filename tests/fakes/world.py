@@ -117,7 +117,7 @@ class World:
         self.attend()
         self.authority.trouble = None
         state = self.store.state("vpn")
-        assert state.order is not None
+        assert state.enrolment.order is not None
         (request,) = self.store.requests("vpn")
         issued = IssuedChain(
             request.private_key,
@@ -125,7 +125,7 @@ class World:
             b"",
             Origin.AUTHORITY,
             authority="played",
-            order_url=state.order.url,
+            order_url=state.enrolment.order.url,
         )
         return self.current.keep(issued)
 

@@ -71,7 +71,16 @@ from gatecert.errors import (
 )
 from gatecert.http.fetcher import Response
 from gatecert.http.headers import MAX_RETRY_AFTER, retry_after_seconds, server_time
-from gatecert.model import Account, GatewayState, KeyRequest, KeyType, Limits, RenewalInfo, Target
+from gatecert.model import (
+    Account,
+    EnrolmentState,
+    GatewayState,
+    KeyRequest,
+    KeyType,
+    Limits,
+    RenewalInfo,
+    Target,
+)
 from gatecert.store.codec import decode, encode
 
 if TYPE_CHECKING:
@@ -425,7 +434,7 @@ def test_renewal_information(given: Response, again: bool) -> None:  # noqa: FBT
 def check_renewal(found: RenewalInfo) -> None:
     assert NOW + timedelta(minutes=1) <= found.next_fetch <= NOW + timedelta(days=1)
     assert found.explanation_url == "" or found.explanation_url.startswith("https://")
-    state = GatewayState(renewal=found)
+    state = GatewayState(EnrolmentState(renewal=found))
     assert decode(GatewayState, encode(state)) == state
 
 

@@ -45,6 +45,8 @@ FULL: Final[dict[str, Any]] = {
         "private": {
             "directory_url": "https://ca.example.com/acme/directory",
             "ca_bundle": "roots.pem",
+            "client_certificate": "roots.pem",
+            "client_key": "secret",
             "trusted_roots": "roots.pem",
             "terms_of_service_agreed": True,
             "external_account": {
@@ -69,6 +71,21 @@ FULL: Final[dict[str, Any]] = {
             "authoritative": ["ns1.example.com:53"],
         },
         "dns-persist-01": {"authoritative": ["ns1.example.com:53"]},
+    },
+    "fleet": {
+        "database": {
+            "hosts": ["db1.example.com", "[2001:db8::7]:6432"],
+            "name": "gatecert",
+            "user": "gw-a",
+            "certificate": "roots.pem",
+            "key": "secret",
+            "ca_bundle": "roots.pem",
+        },
+        "cluster": "hq",
+        "host": "gw-a",
+        "ring": 2,
+        "sealing_keys": ["secret", "credential:seal"],
+        "reserve": 0,
     },
     "gateways": {
         "boston": {
@@ -132,7 +149,7 @@ INCLUDED: Final = Path(DIRECTORY.name) / "config.d" / "more.yaml"
 INCLUDED.parent.mkdir()
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # workers may come back to a module
 def _tidy() -> Iterator[None]:
     yield
     DIRECTORY.cleanup()

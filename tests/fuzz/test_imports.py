@@ -77,7 +77,7 @@ files: Make[bytes] = one_of_octets(*SEEDS)
 near: Make[bytes] = spoilt(just(SIGNED, OFFICE.chain, SIGNED + OFFICE.chain), 2)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # workers may come back to a module
 def _tidy() -> Iterator[None]:
     yield
     SCRATCH.__exit__(None, None, None)

@@ -272,7 +272,7 @@ def wire() -> Wire:
     return Wire()
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # workers may come back to a module
 def _tidy() -> Iterator[None]:
     yield
     if wire.cache_info().currsize:

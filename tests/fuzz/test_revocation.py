@@ -44,7 +44,7 @@ FRESHEST: Final = x509.FreshestCRL([point(DELTA)])
 OTHER_NAME: Final = x509.IssuerAlternativeName([x509.DNSName("ca.example")])
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # workers may come back to a module
 def _tidy() -> Iterator[None]:
     yield
     stop_listening()

@@ -173,7 +173,7 @@ COMMAND.chmod(0o700)
 ENDINGS: Final = ("0", "1", "255")
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # workers may come back to a module
 def _tidy() -> Iterator[None]:
     yield
     SCRATCH.__exit__(None, None, None)

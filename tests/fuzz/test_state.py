@@ -27,8 +27,11 @@ from gatecert.model import (
     CountedRequest,
     Deployment,
     Endpoint,
+    EnrolmentState,
+    Expenses,
     ExpiryNotice,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     InstallPlan,
@@ -56,40 +59,47 @@ from gatecert.store.damaged_files import DamagedRecordError
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from gatecert.store.usage_index import UsageIndex
 
 DAY: Final = timedelta(days=1)
 FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
 LAST: Final = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 STATE: Final = GatewayState(
-    failures=3,
-    failed_at=START - DAY,
-    next_attempt=START + DAY,
-    resolution=Resolution(
-        START,
-        (NameResolution("vpn.example.com", ResolutionKind.HERE, ("192.0.2.7",), (), DAY, "here"),),
-        ("192.0.2.7",),
+    EnrolmentState(
+        failures=3,
+        failed_at=START - DAY,
+        next_attempt=START + DAY,
+        order=PendingOrder(
+            "played",
+            "https://ca.test/dir",
+            "https://ca.test/order/1",
+            "order-1",
+            (Identifier(IdentifierType.DNS, "vpn.example.com"),),
+            START,
+        ),
+        renewal=RenewalInfo("a.b", START + DAY, START + DAY, "https://ca.test", 2),
+        challenge_failures=(ChallengeFailure("vpn.example.com", "http-01", START, "refused"),),
     ),
-    next_look=START + DAY,
-    order=PendingOrder(
-        "played",
-        "https://ca.test/dir",
-        "https://ca.test/order/1",
-        "order-1",
-        (Identifier(IdentifierType.DNS, "vpn.example.com"),),
-        START,
+    HostState(
+        resolution=Resolution(
+            START,
+            (
+                NameResolution(
+                    "vpn.example.com", ResolutionKind.HERE, ("192.0.2.7",), (), DAY, "here"
+                ),
+            ),
+            ("192.0.2.7",),
+        ),
+        next_look=START + DAY,
+        obstruction=OrderBlocker("caa-forbids", START, START + DAY),
+        outcome=Outcome(
+            VPN, START, OutcomeKind.FAILED, "it failed", "acme", "fix it", "enrol: x", START, START
+        ),
+        expiry_notice=ExpiryNotice("ab", 7),
+        authority_notices=(ExpiryNotice("cd", 30),),
     ),
-    renewal=RenewalInfo("a.b", START + DAY, START + DAY, "https://ca.test", 2),
-    obstruction=OrderBlocker("caa-forbids", START, START + DAY),
-    outcome=Outcome(
-        VPN, START, OutcomeKind.FAILED, "it failed", "acme", "fix it", "enrol: x", START, START
-    ),
-    expiry_notice=ExpiryNotice("ab", 7),
-    challenge_failures=(ChallengeFailure("vpn.example.com", "http-01", START, "refused"),),
-    authority_notices=(ExpiryNotice("cd", 30),),
 )
 DEPLOYMENT: Final = Deployment(
     "000002-20261123T120000Z",
@@ -157,7 +167,7 @@ FILES: Final = scene_files(SCENE)
 WATCHED: Final = replace(SCENE.target, install=InstallPlan(verify=(Endpoint("127.0.0.1", 1),)))
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="session", autouse=True)  # workers may come back to a module
 def _tidy() -> Iterator[None]:
     yield
     SCRATCH.__exit__(None, None, None)
@@ -232,27 +242,20 @@ def test_a_record(data: bytes, kind: type[GatewayState | Deployment]) -> None:
 
 FEW: Final = RateLimit(2, timedelta(hours=3))
 LIMITS: Final = Limits(FEW, FEW, FEW, FEW, FEW)
-
-
-def constant(change: UsageChange) -> Callable[[UsageIndex], UsageChange]:
-    return lambda _: change
-
-
-def everything(usage: UsageIndex) -> tuple[CountedRequest, ...]:
-    return usage.requests
+ORDER: Final = Expenses(
+    START, (CountedRequest(RequestKind.ORDER, START, account="https://ca.test/account/1"),)
+)
 
 
 @promised(lists(built(UsageChange), 4), examples=100, share=10)
 def test_rate_limit_usage(changes: list[UsageChange]) -> None:
     """Check that with any rate limit usage an order is allowed or has to wait."""
-    SCENE.restore()
+    SCENE.restore({USAGE_FILE: b"".join(encode(change, indent=None) for change in changes)})
     store = FileStore(SCENE.state)
-    budget = Budget(store, "https://ca.test/dir", LIMITS, "acme", "acme", lambda: START)
+    budget = Budget(store, USAGE_URL, LIMITS, "acme", "acme", lambda: START)
     with no_traceback(), refused_properly():
-        for change in changes:
-            store.update_rate_limit_usage("https://ca.test/dir", constant(change), everything)
         budget.account()
-        budget.order("https://ca.test/account/1", ("vpn.example.com", "*.example.com"))
+        store.count_requests(USAGE_URL, ORDER, LIMITS)
         budget.certificate("https://ca.test/order/1", ("vpn.example.com",))
 
 
@@ -308,9 +311,9 @@ def test_all_other_stored_files(files: dict[str, bytes]) -> None:
         assert account is None or isinstance(account, Account)
         for published in store.records():
             assert isinstance(published.record, TextRecord)
-        assert store.rate_limit_usage(USAGE_URL, len) <= 3
+        assert len(store.counted_requests(USAGE_URL)) <= 3
         Budget(store, USAGE_URL, LIMITS, "acme", "acme", lambda: START).account()
-        assert store.rate_limit_usage(USAGE_URL, len) >= 1
+        assert len(store.counted_requests(USAGE_URL)) >= 1
         store.abandoned_tokens("http-01")
         store.token("http-01", "token")
         for request in store.requests(VPN):

@@ -436,7 +436,7 @@ def test_one_configuration_serves_both_hosts_of_a_pair(
     assert sorted(names) == ["primaryvpn.company.com", SHARED]
 
 
-def test_custom_mode_is_recommended_for_an_automatic_pair(gatecert: Gatecert) -> None:
+def test_check_says_how_each_host_of_an_automatic_pair_can_enrol(gatecert: Gatecert) -> None:
     gatecert.configuration["authorities"]["a"] = {
         "directory_url": "https://authority.example/directory",
         "terms_of_service_agreed": True,
@@ -445,4 +445,4 @@ def test_custom_mode_is_recommended_for_an_automatic_pair(gatecert: Gatecert) ->
     result = gatecert.run("check")
     assert result.exit_code == 0, result.errors
     assert "primary and spare share vpn.company.com at a virtual IP" in result.output
-    assert "mode: custom is recommended" in result.output
+    assert "set challenge: dns-01, which works on every host" in result.output

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.canary import Canaries, ProcessWatch, forms, variables
+from harness.certificates import write_self_signed
 from harness.gatecert import PLAIN
 from harness.named import Named, TsigKey, Zone
 from harness.pebble import Pebble, PebbleOptions
@@ -112,7 +113,16 @@ class Scene:
         hook.write_text(HOOK.format(dump=self.dump), "ascii")
         hook.chmod(0o700)
         external = {"key_id": "kid-1", "hmac_key_file": self.keep("hmac", self.hmac)}
-        self.gatecert.use(self.pebble, self.named, external_account=external)
+        certificate, key = self.vault / "client.pem", self.vault / "client.key"
+        write_self_signed(certificate, key, [HOSTNAME])
+        self.canaries.plant_key(key)
+        self.gatecert.use(
+            self.pebble,
+            self.named,
+            external_account=external,
+            client_certificate=str(certificate),
+            client_key=str(key),
+        )
         self.update = {
             "provider": "rfc2136",
             "server": self.named.address,

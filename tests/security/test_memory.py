@@ -151,6 +151,20 @@ def test_the_daemon_is_closed_to_its_user(start: Callable[..., Victim]) -> None:
     assert {"environ", "mem", "fd", "process_vm_readv"} <= set(permitted(hook))
 
 
+@pytest.mark.attack("read the memory of the process that serves metrics and page, as its user")
+def test_the_monitor_is_closed_to_its_user(
+    start: Callable[..., Victim], gatecert: Gatecert
+) -> None:
+    socket = gatecert.state_directory.parent / "metrics.sock"
+    gatecert.configuration["metrics"] = {"listen": [f"unix:{socket}"]}
+    victim = start("run")
+    victim.hook()
+    gatecert.wait_for(socket.exists, "the socket of the metrics")
+
+    (monitor,) = gatecert.monitors()
+    assert permitted(monitor) == []
+
+
 @pytest.mark.attack("read the memory of a command that runs beside the daemon, as its user")
 def test_a_command_is_closed_to_its_user(start: Callable[..., Victim]) -> None:
     victim = start("enroll")
@@ -189,13 +203,21 @@ def test_no_core_file(start: Callable[..., Victim], of: str, number: signal.Sign
     assert [path.name for path in victim.place.iterdir() if path.name.startswith("core")] == []
 
 
+# Python runs this when it starts.
+LARGE_WORKER: Final = """\
+import sys
+if "gatecert.worker" in " ".join(sys.orig_argv):
+    sys.large = b"x" * (100 << 20)
+"""
+
+
 def test_the_core_still_measures_a_worker_whose_process_is_hidden(
-    start: Callable[..., Victim], gatecert: Gatecert
+    start: Callable[..., Victim], gatecert: Gatecert, tmp_path: Path
 ) -> None:
     """As in the packaged service: ProtectProc=invisible hides what may not be traced."""
     gatecert.configuration["worker"] = {"memory_limit": 64}
-    for number in range(2000):
-        gatecert.add_gateway(f"branch-{number}", f"b{number}.example.com", mode="custom")
+    (tmp_path / "sitecustomize.py").write_text(LARGE_WORKER, "ascii")
+    gatecert.process.add_environment({"PYTHONPATH": str(tmp_path)})
 
     victim = start("run", *HIDDEN_PROCESSES)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .browser import Browser
+from harness.browser import Browser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

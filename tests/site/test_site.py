@@ -9,7 +9,7 @@ import pytest
 from .conftest import SCREENSHOTS, SITE
 
 if TYPE_CHECKING:
-    from .browser import Browser
+    from harness.browser import Browser
 
 WINDOWS = {"desktop": (1280, 900), "phone": (390, 844)}
 WIDTHS = (320, 390, 768, 1024, 1216, 1280, 1312, 1320, 1366, 1472, 1920)

@@ -109,7 +109,7 @@ def check_tidy(scene: Scene, house: House) -> None:
     house.solver.remove_leftovers()
     leftovers = [path for path in _everything(scene) if path.name.startswith((".tmp", ".trash"))]
     assert not leftovers
-    assert house.store.state(VPN).order is None
+    assert house.store.state(VPN).enrolment.order is None
     keys = [request.id for request in house.store.requests(VPN)]
     assert not keys or all(key.startswith(REQUESTED) for key in keys)
     challenges = scene.state / "challenges"

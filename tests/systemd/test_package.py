@@ -99,6 +99,7 @@ def test_one_command_installs_and_nothing_happens_without_a_configuration(
     assert machine.shown(SERVICE, "UnitFileState") == "enabled"
     assert machine.shown(SERVICE, "ConditionResult") == "no"
     assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
+    assert "gatecert: " in machine.must("journalctl", "--list-catalog")
     assert machine.must("gatecert", "--help").startswith("Usage: gatecert")
     assert machine.must("stat", "--format=%a %U:%G", "/etc/gatecert") == "750 root:gatecert\n"
     assert (
@@ -240,3 +241,4 @@ def test_remove_keeps_the_state_and_purge_deletes_it(enrolled: Site, newer_packa
     assert left.split() == []
     assert machine.must("find", "/etc/systemd", "-xtype", "l") == ""
     assert machine.must("systemctl", "--failed", "--plain", "--no-legend") == ""
+    assert "gatecert: " not in machine.must("journalctl", "--list-catalog")

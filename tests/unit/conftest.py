@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_socket import disable_socket
 
+from gatecert.store import storage_errors
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytest.register_assert_rewrite("tests.fakes")
+pytest.register_assert_rewrite("tests.fakes", "tests.conformance")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup ignores it, for commands too
 os.environ["container"] = ""  # noqa: SIM112 - its name; errors speak as on a host, wherever this is
 
 
@@ -32,3 +36,9 @@ def logs_as_before() -> Iterator[None]:
     for handler in root.handlers[:]:
         if type(handler).__module__.partition(".")[0] != "_pytest":
             root.removeHandler(handler)
+
+
+@pytest.fixture(autouse=True)
+def errors_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Speak to an operator, whatever a command under test has set before."""
+    monkeypatch.setattr(storage_errors, "runs_as_daemon", False)

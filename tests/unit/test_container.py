@@ -21,12 +21,18 @@ ONLY_ON_A_HOST = re.compile(
     r"systemctl|journalctl|timedatectl|\bsudo\b|ReadWritePaths|AmbientCapabilities|LimitNOFILE"
     r"|SupplementaryGroups|gatecert-reload@|gatecert-http\.socket"
 )
-# Examples in the configuration reference, which is the same everywhere.
-EXAMPLES = {"config/paths.py", "config/key_reference.py", "config/extension.py"}
+# Examples in the references, which are the same everywhere.
+EXAMPLES = {
+    "cli/command_reference.py",
+    "config/extension.py",
+    "config/key_reference.py",
+    "config/paths.py",
+    "monitoring/metric_reference.py",
+}
 # The names of programs that run others.
 PROGRAMS = {"trusted_files.py"}
-# They set up services of a host.
-OF_A_HOST = ("setup/", "adoption/", "cli/init_", "cli/adopt_")
+# They set up services of a host, or explain entries of its journal.
+OF_A_HOST = ("setup/", "adoption/", "cli/init_", "cli/adopt_", "doctor/message_catalogue.py")
 # They speak only of units that systemd has shown, which it does not in a container.
 OF_SYSTEMD = {"deploy/reload_unit.py", "deploy/unit_properties.py", "doctor/reload_commands.py"}
 

@@ -80,7 +80,7 @@ def test_resident_part_imports_no_large_library(module: str) -> None:
     assert not imported_by(module) & LARGE
 
 
-WITHOUT_DDNS = """
+ATTEND_ONCE = """
 import sys, threading
 from gatecert.app import build
 from gatecert.config.schema import Configuration
@@ -90,15 +90,61 @@ configuration = Configuration.model_validate(
 application = build(configuration, lambda *_: None, threading.Event())
 (target,) = application.targets.values()
 application.pipeline.attend(target)
-print(*{name for name in sys.modules if name.startswith("gatecert.ddns")})
+print(*sys.modules)
 """
 
 
-def test_without_dynamic_dns_nothing_of_it_is_imported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "unused", ["gatecert.ddns", "gatecert.store.postgres", "psycopg", "alembic", "sqlalchemy"]
+)
+def test_a_pass_imports_nothing_that_is_not_configured(tmp_path: Path, unused: str) -> None:
+    """Neither dynamic DNS nor a fleet."""
     shown = subprocess.run(
-        [sys.executable, "-c", WITHOUT_DDNS, str(tmp_path / "state")],
+        [sys.executable, "-c", ATTEND_ONCE, str(tmp_path / "state")],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert shown.stdout.split() == []
+    modules = shown.stdout.split()
+    assert "gatecert.lifecycle.pipeline" in modules
+    assert not [name for name in modules if name.startswith(unused)]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "gatecert.monitoring.listeners",
+        "gatecert.monitoring.metrics",
+        "gatecert.monitoring.monitor",
+        "gatecert.monitoring.notifications",
+        "gatecert.monitoring.page",
+        "gatecert.monitoring.textfile",
+    ],
+)
+def test_monitor_imports_no_library_of_passes(module: str) -> None:
+    """It is resident, and holds no key: it needs nothing that reads one."""
+    of_passes = LARGE - {"asyncio", "ssl"}  # the one imports the other
+    assert not imported_by(module) & (of_passes | {"apprise", "bcrypt", "typer"})
+
+
+def test_monitor_imports_nothing_that_is_not_configured() -> None:
+    assert not imported_by("gatecert.monitoring.monitor") & {"h11", "jinja2", "prometheus_client"}
+
+
+def test_listeners_of_the_monitor_import_only_what_is_configured() -> None:
+    found = imported_by("gatecert.monitoring.listeners")
+    assert "h11" in found
+    assert not found & ((LARGE - {"asyncio", "ssl"}) | {"bcrypt", "psutil", "typer"})
+
+
+def test_the_follower_imports_no_library_of_passes() -> None:
+    """It is resident; psycopg imports asyncio."""
+    found = imported_by("gatecert.follower.follower")
+    assert "psycopg" in found
+    assert not found & ((LARGE - {"asyncio", "ssl"}) | {"OpenSSL", "alembic", "typer"})
+
+
+def test_the_store_of_a_fleet_does_not_import_what_only_migrates() -> None:
+    found = imported_by("gatecert.store.postgres.fleet_store")
+    assert "psycopg" in found
+    assert not found & {"alembic", "mako", "sqlalchemy"}

@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 import traceback
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -101,11 +102,14 @@ def test_objects_say_nothing_of_the_keys_they_hold(world: World, canaries: Canar
 
 
 def test_configurations_and_what_is_built_of_them_hold_no_secret(
-    tmp_path: Path, canaries: Canaries
+    tmp_path: Path, canaries: Canaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
-    canaries.plant("secret", written.encode())
-    (tmp_path / "secret").write_text(written, "ascii")
+    written = urlsafe_b64encode(b"secret--" * 4)  # a sealing key, too
+    canaries.plant("secret", written)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    for name in ("secret", "seal"):
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_bytes(written)
     (tmp_path / "config.yaml").write_bytes(as_yaml(FULL))
     configuration = load(tmp_path / "config.yaml", check_files=False)
     house = build(configuration, lambda *_: None, threading.Event())
@@ -122,7 +126,7 @@ def test_a_traceback_has_no_secret_but_in_the_variables_that_hold_it(
 ) -> None:
     world.attend()
     plant_all(world, canaries)
-    live = world.store.versions("vpn")[0].directory / "privkey.pem"
+    live = world.store.version_directory(world.store.versions("vpn")[0]) / "privkey.pem"
     upload = Upload("the certificate file", "c.pem", live.read_bytes())
     try:
         upload.certificates()

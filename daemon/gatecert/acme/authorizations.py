@@ -53,6 +53,7 @@ from gatecert.errors import (
     clean,
 )
 from gatecert.model import Account, Message, Target, Wait
+from gatecert.store.protocol import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -188,12 +189,14 @@ class Authorizations:
     target: Target
     tell: Callable[[Message], None]
     budget: Budget
+    lease: Lease
 
     def run(self, order: Order) -> Order:
         """Complete the challenges of a pending order; return the order when no longer pending.
 
         Raises:
             RateLimitBudgetError: A failed validation would exceed a rate limit now.
+            LeaseLostError: Another host may hold the lease; the CA was not asked to validate.
             ChallengeFailedError: A validation failed.
             ChallengeError: A response could not be presented.
         """
@@ -276,8 +279,13 @@ class Authorizations:
         raise AuthorityError(
             f"{self.polling.client.label} offers {clean(offered, 200)} for "
             f"{authorization.name}, but {', '.join(choice.kinds) or 'nothing'} is configured",
-            fix=f"set gateways.{self.target.name}.challenge to a type that the CA offers",
+            fix=self._challenge_fix(authorization.name),
         )
+
+    def _challenge_fix(self, name: str) -> str:
+        if self.target.is_looked_up:
+            return f"set gateways.{self.target.name}.challenge to a type that the CA offers"
+        return f"let the CA take {name} as validated, or configure challenges.dns-01"
 
     def _reason(self, choice: ChallengeChoice, attempt: ChallengeAttempt) -> str:
         """Say why the first configured challenge type is not used; empty if it is."""
@@ -325,7 +333,9 @@ class Authorizations:
                 continue
             try:
                 waits.append(
-                    client.respond_to_challenge(account, attempt.url, self.polling.deadline)
+                    client.respond_to_challenge(
+                        account, attempt.url, self.polling.deadline, self.lease
+                    )
                 )
             except (RateLimitedError, UserActionRequiredError, AccountMissingError):
                 raise

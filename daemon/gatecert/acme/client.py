@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from gatecert.deadline import Deadline
     from gatecert.http.fetcher import Response
     from gatecert.model import Account, Identifier
+    from gatecert.store.protocol import Lease
 
 # The libraries log whole messages at DEBUG, secrets included.
 for _library in ("acme", "josepy", "urllib3", "requests"):
@@ -173,7 +174,7 @@ class Client(AcmeSession):
 
     # ------------------------------------------------------------------ orders
 
-    def new_order(
+    def new_order(  # noqa: PLR0913 - all that an order consists of
         self,
         account: Account,
         identifiers: Sequence[Identifier],
@@ -181,6 +182,7 @@ class Client(AcmeSession):
         *,
         profile: str = "",
         replaces: str = "",
+        lease: Lease | None = None,
     ) -> Order:
         """Place an order (section 7.4).
 
@@ -190,6 +192,7 @@ class Client(AcmeSession):
             deadline: When to give up.
             profile: One of the directory's profiles; empty leaves the choice to the CA.
             replaces: CertID of the certificate to renew; empty if none.
+            lease: As in `AcmeSession.post`.
         """
         request = NewOrder(
             identifiers=[
@@ -202,7 +205,7 @@ class Client(AcmeSession):
             replaces=replaces or None,
         )
         url = self.directory(deadline).new_order
-        response = self.post(account, url, _payload(request), deadline)
+        response = self.post(account, url, _payload(request), deadline, lease)
         return self._read_order(response, _location(response))
 
     def order(self, account: Account, url: str, deadline: Deadline) -> Order:
@@ -219,20 +222,29 @@ class Client(AcmeSession):
         thumbprint: bytes = load_key(account.private_key).thumbprint()
         return f"{token}.{b64encode(thumbprint).decode('ascii')}"
 
-    def respond_to_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
+    def respond_to_challenge(
+        self, account: Account, url: str, deadline: Deadline, lease: Lease | None = None
+    ) -> float | None:
         """Ask the CA to validate a challenge (section 7.5.1).
 
         Returns:
             The response's Retry-After in seconds; None if not given.
         """
-        return self.reader.retry_after(self.post(account, url, b"{}", deadline))
+        return self.reader.retry_after(self.post(account, url, b"{}", deadline, lease))
 
-    def finalize(self, account: Account, order: Order, csr: bytes, deadline: Deadline) -> Order:
+    def finalize(
+        self,
+        account: Account,
+        order: Order,
+        csr: bytes,
+        deadline: Deadline,
+        lease: Lease | None = None,
+    ) -> Order:
         """Finalize a ready order with a CSR (PEM)."""
         if not order.finalize:
             raise AuthorityUnreachableError(f"{self.label} gives no finalize URL for the order")
         request = messages.CertificateRequest(csr=x509.load_pem_x509_csr(csr))
-        response = self.post(account, order.finalize, _payload(request), deadline)
+        response = self.post(account, order.finalize, _payload(request), deadline, lease)
         return self._read_order(response, order.url)
 
     def download(self, account: Account, url: str, deadline: Deadline) -> Download:

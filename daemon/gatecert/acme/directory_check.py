@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from cryptography.x509 import Certificate
+
+from gatecert import regular_files
+from gatecert.certificate.pem import find_readable
 from gatecert.errors import (
     ExternalAccountRequiredError,
     ProfileMissingError,
     TermsNotAgreedError,
     clean,
 )
+from gatecert.http.client_certificate import ClientCertificate
 
 if TYPE_CHECKING:
     import threading
@@ -42,6 +47,7 @@ class DirectoryReport:
         profile: The configured profile; empty if none.
         profile_refusal: Why the profile is unavailable; None if it is available or optional.
         terms_of_service: The URL of the CA's terms of service; empty if it has none.
+        client_certificate: The certificate that we presented (mutual TLS); None without one.
     """
 
     name: str
@@ -53,6 +59,7 @@ class DirectoryReport:
     profile: str = ""
     profile_refusal: ProfileMissingError | None = None
     terms_of_service: str = ""
+    client_certificate: Certificate | None = None
 
 
 class DirectorySource(Protocol):
@@ -119,3 +126,21 @@ def profile_refusal(
         f"{label} has no profile {clean(wanted.name, 100)!r}",
         fix=f"set {key} to one of {clean(offered)}" if offered else f"remove {key}",
     )
+
+
+def client_certificate(settings: AuthoritySettings) -> ClientCertificate | None:
+    """Return the files of the client certificate for a CA; None without one."""
+    if settings.client_certificate is None or settings.client_key is None:
+        return None
+    return ClientCertificate(settings.client_certificate, settings.client_key)
+
+
+def presented_certificate(settings: AuthoritySettings) -> Certificate | None:
+    """Return the client certificate for a CA, as its file is now; None if it cannot be read."""
+    if settings.client_certificate is None:
+        return None
+    try:
+        content = regular_files.read(settings.client_certificate)
+    except OSError:
+        return None
+    return next(iter(find_readable([content])), None)

@@ -179,7 +179,7 @@ class Enrolment:
             replaces = ""
         request = self.journal.new_request(common_name=self.settings.subject_common_name)
         try:
-            order, replaces = self._new_order(profile, replaces)
+            order, replaces = self._new_order(request, profile, replaces)
         except AuthorityError:
             self.journal.forget()
             raise
@@ -198,14 +198,19 @@ class Enrolment:
         self._tell(f"order placed with {self.client.label}")
         return order, request, replaces
 
-    def _new_order(self, profile: str, replaces: str) -> tuple[Order, str]:
+    def _new_order(self, request: KeyRequest, profile: str, replaces: str) -> tuple[Order, str]:
         """Place an order; return it with the CertID that the CA accepted as replaced."""
         names = self.target.identifiers
         if replaces:
-            self.budget.may_replace(self._names)
+            self.budget.open_replacement(self.journal, request, self._names)
             try:
                 order = self.client.new_order(
-                    self.account, names, self.deadline, profile=profile, replaces=replaces
+                    self.account,
+                    names,
+                    self.deadline,
+                    profile=profile,
+                    replaces=replaces,
+                    lease=self.journal.lease,
                 )
             except ACMEError as error:
                 if error.problem_type not in _REPLACES_REFUSED and error.status != _CONFLICT:
@@ -215,8 +220,10 @@ class Enrolment:
                 logger.info("replaces not understood gateway=%s %s", self.target.name, error)
             else:
                 return self._checked(order), replaces
-        self.budget.order(self.account.url, self._names)
-        order = self.client.new_order(self.account, names, self.deadline, profile=profile)
+        self.budget.open_order(self.journal, request, self.account.url, self._names)
+        order = self.client.new_order(
+            self.account, names, self.deadline, profile=profile, lease=self.journal.lease
+        )
         return self._checked(order), ""
 
     def _checked(self, order: Order) -> Order:
@@ -281,7 +288,12 @@ class Enrolment:
 
     def _validate(self, order: Order) -> Order:
         validation = Authorizations(
-            self._polling, self.solvers, self.target, self._tell, self.budget
+            self._polling,
+            self.solvers,
+            self.target,
+            self._tell,
+            self.budget,
+            self.journal.lease,
         )
         try:
             return validation.run(order)
@@ -312,7 +324,9 @@ class Enrolment:
 
     def _send_csr(self, order: Order, request: KeyRequest) -> Order:
         try:
-            return self.client.finalize(self.account, order, request.csr, self.deadline)
+            return self.client.finalize(
+                self.account, order, request.csr, self.deadline, self.journal.lease
+            )
         except ACMEError as error:
             if error.problem_type == "orderNotReady":
                 return order

@@ -153,7 +153,7 @@ class ChainDownload:
         self, fullchain: bytes, request: KeyRequest, roots: Sequence[x509.Certificate] | None
     ) -> CheckedChain:
         return check_issued(
-            request.private_key,
+            request.private_key or request.csr,
             fullchain,
             self.target.identifiers,
             now=self.now(),

@@ -16,10 +16,13 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from gatecert.acme.account import AccountRegistrar
+from gatecert.acme.authority_measurements import AuthorityMeasurements
 from gatecert.acme.budget import Budget
 from gatecert.acme.directory_check import (
     DirectoryReport,
     binding_refusal,
+    client_certificate,
+    presented_certificate,
     profile_refusal,
     terms_refusal,
 )
@@ -30,6 +33,7 @@ from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.well_known import by_directory
 from gatecert.deadline import Deadline
 from gatecert.errors import LONGEST_EXTERNAL_TEXT, AccountMissingError, clean
+from gatecert.measurement import Measure, no_measure
 from gatecert.model import Limits, RateLimit, Stage, Wait
 
 if TYPE_CHECKING:
@@ -79,9 +83,11 @@ class Issuer:
         client: The CA's client; None creates one at first use, so that a daemon starts without
             loading the ACME libraries.
         order_seconds: The time limit of an order.
+        measure: Gets what is measured.
+        lifetime_of: Returns the lifetime of the certificate for these names; None if unknown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each sets something else
         self,
         settings: AuthoritySettings,
         store: IssuerStore,
@@ -89,6 +95,8 @@ class Issuer:
         *,
         client: Client | None = None,
         order_seconds: float = ORDER_SECONDS,
+        measure: Measure = no_measure,
+        lifetime_of: Callable[[Sequence[str]], timedelta | None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self.solvers = solvers
@@ -98,6 +106,10 @@ class Issuer:
         self._registrar: AccountRegistrar | None = None
         self._turns = OrderTurns(settings.most_orders)
         self._lock = threading.Lock()
+        self._measure = measure
+        self._measurements = AuthorityMeasurements(
+            self.name, settings.directory_url, store, self._limits, measure, lifetime_of
+        )
 
     @property
     def name(self) -> str:
@@ -150,10 +162,12 @@ class Issuer:
 
         Raises:
             RateLimitBudgetError: The order would exceed a rate limit; says until when.
+            OrderHeldError: Other orders of the fleet go first, or it is halted; says until when.
             ChallengeFailedError: A validation failed.
             ChallengeError: A response could not be presented.
             CertificateError: The issued chain is not sound.
             InterruptedOrderError: ``cancelled`` was set; the order can be resumed.
+            LeaseLostError: Another host may hold the lease, and goes on with the order.
             AuthorityError: Any other error of the CA.
             StorageError: Something could not be stored.
         """
@@ -182,18 +196,19 @@ class Issuer:
                     now=now,
                 ).run(replaces)
 
-            account = registrar.ensure_account(deadline, budget)
-            try:
-                return enrol(account)
-            except AccountMissingError:
-                logger.warning(
-                    "account unknown to the CA, creating it again authority=%s url=%s",
-                    self.settings.name,
-                    account.url,
-                )
-            registrar.mark_unknown(account)
-            journal.forget()
-            return enrol(registrar.ensure_account(deadline, budget))
+            with self._measurements.order(budget.ca_time):
+                account = registrar.ensure_account(deadline, budget)
+                try:
+                    return enrol(account)
+                except AccountMissingError:
+                    logger.warning(
+                        "account unknown to the CA, creating it again authority=%s url=%s",
+                        self.settings.name,
+                        account.url,
+                    )
+                registrar.mark_unknown(account)
+                journal.forget()
+                return enrol(registrar.ensure_account(deadline, budget))
 
     def renewal_info(
         self,
@@ -225,6 +240,15 @@ class Issuer:
         account = self._store.account(self.settings.name)
         url = account.url if account is not None else ""
         return self._budget(client, now, lifetime).remaining_allowances(url, sorted(names))
+
+    def measure_budget(self, now: datetime) -> None:
+        """Measure what is left of the CA's limits; send nothing, and never fail.
+
+        Args:
+            now: Aware UTC.
+        """
+        ahead = self._client.clock_ahead if self._client is not None else None
+        self._measurements.budget(now - (ahead or timedelta(0)))
 
     def account_url(self, now: Callable[[], datetime]) -> str:
         """Return the URL of our account; create it if there is none.
@@ -289,27 +313,32 @@ class Issuer:
             profile=self.settings.profile.name if self.settings.profile is not None else "",
             profile_refusal=profile_refusal(*about),
             terms_of_service=clean(directory.terms_of_service, LONGEST_EXTERNAL_TEXT),
+            client_certificate=presented_certificate(self.settings),
         )
 
     def _budget(
         self, client: Client, now: Callable[[], datetime], lifetime: timedelta | None = None
     ) -> Budget:
-        """Make the budget; unset certificate limits are raised to what the lifetime needs."""
+        return Budget(
+            self._store,
+            client.directory_url,
+            self._limits(lifetime),
+            client.label,
+            self.name,
+            now,
+            ahead=lambda: client.clock_ahead,
+        )
+
+    def _limits(self, lifetime: timedelta | None) -> Limits:
+        """Return the limits; unset certificate limits are raised to what the lifetime needs."""
         settings = self.settings.limits
         allowances = dict(settings)
         for name in {"certificates", "duplicates"} - settings.model_fields_set:
             allowances[name] = for_lifetime(allowances[name], lifetime)
         unlimited = allowances["duplicates"] is None
         replacements = None if unlimited else for_lifetime(REPLACEMENTS, lifetime)
-        limits = Limits(**allowances, replacements=replacements)
-        return Budget(
-            self._store,
-            client.directory_url,
-            limits,
-            client.label,
-            self.name,
-            now,
-            ahead=lambda: client.clock_ahead,
+        return Limits(
+            **allowances, replacements=replacements, most_orders=self.settings.most_orders
         )
 
     def _connect(self) -> tuple[Client, AccountRegistrar]:
@@ -321,8 +350,12 @@ class Issuer:
                     self.settings.name,
                     self.settings.directory_url,
                     ca_bundle=self.settings.ca_bundle,
+                    client_certificate=client_certificate(self.settings),
                     most_orders=self.settings.most_orders,
+                    measure=self._measure,
                 )
             if self._registrar is None:
                 self._registrar = AccountRegistrar(self.settings, self._store, self._client)
+                url = self.settings.directory_url
+                self._client.tell_pause = partial(self._store.pause_orders, url)
             return self._client, self._registrar

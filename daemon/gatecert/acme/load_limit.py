@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gatecert.deadline import Deadline
 
 MOST_ORDERS: Final = 20
+SAME_SECONDS: Final = 1.0  # two responses that ask for the same pause are so far apart
 SLICE_SECONDS: Final = 0.5  # how soon a stopping gatecert is noticed
 
 
@@ -80,10 +81,11 @@ class SharedPause:
         """The seconds left, at least zero."""
         return max(0.0, self._ends - time.monotonic())
 
-    def extend(self, seconds: float) -> None:
-        """Pause for at least so many seconds from now."""
+    def extend(self, seconds: float) -> bool:
+        """Pause for at least so many seconds from now; tell whether that is clearly longer."""
         with self._lock:
-            self._ends = max(self._ends, time.monotonic() + seconds)
+            before, self._ends = self._ends, max(self._ends, time.monotonic() + seconds)
+            return self._ends - before > SAME_SECONDS
 
     def wait(self, deadline: Deadline) -> bool:
         """Wait for the end of the pause; return False if it ends after the deadline.

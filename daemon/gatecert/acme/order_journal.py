@@ -1,21 +1,32 @@
 """The pending order on the disk, so that a restart resumes it instead of ordering again.
 
-Key and CSR are durable before the order is placed, and the order's URL before anything is done for
-it, so that every certificate that the CA has issued can be downloaded and used.
+Key and CSR are durable, and the order is counted, before it is placed. Its URL is durable before
+anything is done for it, so every certificate that the CA has issued can be downloaded and used.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gatecert.certificate import key
 from gatecert.certificate.request import LONGEST_COMMON_NAME, build_request
-from gatecert.model import GatewayState, IdentifierType, KeyRequest, PendingOrder, Target
-from gatecert.store.protocol import Store
+from gatecert.model import (
+    EnrolmentState,
+    GatewayState,
+    IdentifierType,
+    KeyRequest,
+    PendingOrder,
+    Target,
+)
+from gatecert.store.lock import LockLease
+from gatecert.store.protocol import Lease, RateLimitUsageStore, Store
+
+if TYPE_CHECKING:
+    from gatecert.model import Expenses, LimitReached, Limits, OrderHeld
 
 PREFIX = "order-"
 SECOND_PREFIX = f"{PREFIX}second-"
@@ -29,8 +40,13 @@ class States(Protocol):
         """The state; StorageError if it cannot be read."""
         ...
 
-    def save(self, state: GatewayState, *, durably: bool = False) -> None:
-        """Save the state; raise StorageError if ``durably`` is set and it cannot be written."""
+    @property
+    def lease(self) -> Lease:
+        """The right to order for the gateway."""
+        ...
+
+    def save_enrolment(self, enrolment: EnrolmentState, *, durably: bool = False) -> None:
+        """Save that part; raise StorageError if ``durably`` is set and it cannot be written."""
         ...
 
 
@@ -39,11 +55,15 @@ class DryRunJournal:
     """A journal in memory, for an order that leaves no trace.
 
     Attributes:
+        store: Counts its requests.
         now: The wall clock, aware UTC.
+        lease: Its own, since no other host goes on with this order.
     """
 
+    store: RateLimitUsageStore
     target: Target
     now: Callable[[], datetime]
+    lease: Lease = field(default_factory=LockLease)
     _order: PendingOrder | None = None
     _request: KeyRequest | None = None
 
@@ -56,8 +76,14 @@ class DryRunJournal:
     def new_request(self, *, common_name: bool = False) -> KeyRequest:
         """Make a key and its CSR."""
         private_key = key.generate(self.target.key.type)
-        self._request = _new_request(self.target, private_key, self.now(), common_name=common_name)
-        return self._request
+        return _new_request(self.target, private_key, self.now(), common_name=common_name)
+
+    def open(
+        self, request: KeyRequest, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | OrderHeld | None:
+        """Keep the key request in memory and count its requests."""
+        self._request = request
+        return self.store.count_requests(directory_url, expenses, within)
 
     def record(self, order: PendingOrder) -> None:
         """Store an order."""
@@ -85,9 +111,14 @@ class StoreJournal:
     private_key: bytes | None = field(default=None, repr=False)
     second: bool = False
 
+    @property
+    def lease(self) -> Lease:
+        """The lease of the pass that orders."""
+        return self.states.lease
+
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
         """Return the pending order with its key."""
-        order = self._order(self.states.state)
+        order = self._order
         if order is None:
             return None
         for request in self.store.requests(self.target.name):
@@ -97,18 +128,18 @@ class StoreJournal:
         return None
 
     def new_request(self, *, common_name: bool = False) -> KeyRequest:
-        """Make a key and its CSR, both durable.
-
-        Raises:
-            StorageError: They could not be written; nothing may be ordered.
-        """
+        """Make a key, if none is reused, and its CSR."""
         private_key = self.private_key or key.generate(self.target.key.type)
         prefix = SECOND_PREFIX if self.second else PREFIX
-        request = _new_request(
-            self.target, private_key, self.now(), prefix, common_name=common_name
+        return _new_request(self.target, private_key, self.now(), prefix, common_name=common_name)
+
+    def open(
+        self, request: KeyRequest, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | OrderHeld | None:
+        """Store the key request of an order and count its requests; see `Store.open_order`."""
+        return self.store.open_order(
+            self.target.name, request, directory_url, expenses, within, lease=self.lease
         )
-        self.store.add_request(self.target.name, request)
-        return request
 
     def record(self, order: PendingOrder) -> None:
         """Store an order.
@@ -116,32 +147,41 @@ class StoreJournal:
         Raises:
             StorageError: It could not be written; this process still remembers it.
         """
-        state = self.states.state
-        self.states.save(self._with(state, order), durably=True)
+        self._save(order)
 
     def forget(self) -> None:
-        """Delete the order and its key, and keys without an order."""
-        state = self.states.state
-        if self._order(state) is not None:
-            self.states.save(self._with(state, None), durably=True)
-        self.forget_keys()
+        """Delete the order and its key, and keys that a crash left without an order."""
+        if self._order is not None:
+            self._save(None)
+        for request_id in self._keys():
+            self.store.remove_request(self.target.name, request_id)
 
-    def forget_keys(self) -> None:
-        """Delete keys without an order, such as those left by a crash."""
-        other = None if self.second else self.states.state.second_order
+    @property
+    def has_keys(self) -> bool:
+        """True if there are keys, with or without an order."""
+        return any(self._keys())
+
+    def _keys(self) -> Iterator[str]:
+        other = None if self.second else self.states.state.enrolment.second_order
         for request in self.store.requests(self.target.name):
             if not request.id.startswith(SECOND_PREFIX if self.second else PREFIX):
                 continue
             if other is None or request.id != other.request_id:
-                self.store.remove_request(self.target.name, request.id)
+                yield request.id
 
-    def _order(self, state: GatewayState) -> PendingOrder | None:
-        return state.second_order if self.second else state.order
+    @property
+    def _order(self) -> PendingOrder | None:
+        enrolment = self.states.state.enrolment
+        return enrolment.second_order if self.second else enrolment.order
 
-    def _with(self, state: GatewayState, order: PendingOrder | None) -> GatewayState:
-        if self.second:
-            return replace(state, second_order=order)
-        return replace(state, order=order)
+    def _save(self, order: PendingOrder | None) -> None:
+        enrolment = self.states.state.enrolment
+        changed = (
+            replace(enrolment, second_order=order)
+            if self.second
+            else replace(enrolment, order=order)
+        )
+        self.states.save_enrolment(changed, durably=True)
 
 
 def _new_request(

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
     from gatecert.model import (
         CertificateSummary,
+        Expenses,
         IssuedChain,
         KeyRequest,
+        LimitReached,
+        Limits,
+        OrderHeld,
         PendingOrder,
         Progress,
         RenewalInfo,
         Target,
     )
+    from gatecert.store.protocol import Lease
 
 
 def stopping_error() -> InterruptedOrderError:
@@ -30,15 +35,30 @@ def stopping_error() -> InterruptedOrderError:
 class OrderJournal(Protocol):
     """Storage for the pending order and its key."""
 
+    @property
+    def lease(self) -> Lease:
+        """The right to order, looked at right before anything is sent that changes an order."""
+        ...
+
     def pending(self) -> tuple[PendingOrder, KeyRequest] | None:
         """Return the pending order with its key request."""
         ...
 
     def new_request(self, *, common_name: bool = False) -> KeyRequest:
-        """Make a key and its CSR; both are durable on return.
+        """Make a key and its CSR; nothing is stored.
 
         Args:
             common_name: Put the first DNS name that fits into the subject's common name.
+        """
+        ...
+
+    def open(
+        self, request: KeyRequest, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | OrderHeld | None:
+        """Store the key request of an order and count its requests; see `Store.open_order`.
+
+        Raises:
+            StorageError: Nothing may be ordered.
         """
         ...
 

@@ -4,6 +4,7 @@
   with a CA that rejects half of the nonces.
 - Every response's Date tells how far the local clock is ahead of the CA's.
 - When the CA asks one order to wait, the requests of all wait (``load_limit``).
+- The lease of a gateway is looked at after that wait, right before a request is sent.
 
 A session is safe to use from several threads, which share its connections and nonces.
 """
@@ -33,6 +34,7 @@ from gatecert.errors import (
     clean,
 )
 from gatecert.http.headers import server_time
+from gatecert.measurement import Measure, Measurement, no_measure
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:
@@ -41,13 +43,16 @@ if TYPE_CHECKING:
 
     from gatecert.acme.transport import Sender
     from gatecert.deadline import Deadline
+    from gatecert.http.client_certificate import ClientCertificate
     from gatecert.http.fetcher import Response
     from gatecert.model import Account
+    from gatecert.store.protocol import Lease
 
 logger = logging.getLogger(__name__)
 
 DIRECTORY_SECONDS = 3600.0  # lifetime of a cached directory
 CLOCK_DRIFT_SECONDS = 60.0  # between wall and monotonic clock: the clock was set, or suspend
+SHORTEST_TOLD = 5.0  # seconds that the CA asks to wait; other hosts need not know of less
 MAX_NONCE_RETRIES = 20  # at a rejection rate of one half, one request in two million fails
 MAX_NONCES = 32
 VERDICT_SECONDS, LONGEST_VERDICT_SECONDS = 0.004, 0.25
@@ -65,13 +70,16 @@ class AcmeSession:
         name: The authority's name in the configuration.
         directory_url: Its directory.
         ca_bundle: PEM file with the trust anchors for its HTTPS; None means the system's.
+        client_certificate: For an authority that demands one.
         transport: Sends requests.
         now: The wall clock, aware UTC.
         directory_seconds: The lifetime of a cached directory.
         most_orders: The number of orders at the same time, each of which uses one connection.
+        measure: Gets the duration of each request.
 
     Attributes:
         pause: A pause that the CA has asked for.
+        tell_pause: Gets how long the CA asks everybody to wait, if that is longer than known.
         verdict: The pause from the fetch of all responses to the CA's verdict.
         issuance: The pause from the request for a certificate to its issuance.
     """
@@ -82,15 +90,19 @@ class AcmeSession:
         directory_url: str,
         *,
         ca_bundle: Path | None = None,
+        client_certificate: ClientCertificate | None = None,
         transport: Sender | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         directory_seconds: float = DIRECTORY_SECONDS,
         most_orders: int = MOST_ORDERS,
+        measure: Measure = no_measure,
     ) -> None:
         self._directory_seconds = directory_seconds
         self.name = name
         self.directory_url = directory_url
-        self._transport = transport or AcmeTransport(name, ca_bundle, connections=most_orders)
+        self._transport = transport or AcmeTransport(
+            name, ca_bundle, client_certificate=client_certificate, connections=most_orders
+        )
         self.reader = ResponseReader(name, now)
         self.pause = SharedPause()
         self.verdict = LearnedPause(VERDICT_SECONDS, LONGEST_VERDICT_SECONDS)
@@ -98,6 +110,8 @@ class AcmeSession:
         self._nonces: deque[str] = deque(maxlen=max(MAX_NONCES, most_orders))
         self._directory: tuple[Directory, float, datetime] | None = None
         self._now = now
+        self._measure = measure
+        self.tell_pause: Callable[[timedelta], None] = lambda _: None
         self._server_time: tuple[datetime, float] | None = None
 
     @property
@@ -168,18 +182,43 @@ class AcmeSession:
         """Send an unsigned GET request."""
         return self.reader.checked(self._send("GET", url, deadline))
 
-    def post(self, account: Account, url: str, payload: bytes, deadline: Deadline) -> Response:
-        """Send a request signed by an account; an empty payload is a POST-as-GET (section 6.3)."""
-        signer = Signer(load_key(account.private_key), account.url)
-        return self.post_signed(url, payload, signer, deadline)
+    def post(
+        self,
+        account: Account,
+        url: str,
+        payload: bytes,
+        deadline: Deadline,
+        lease: Lease | None = None,
+    ) -> Response:
+        """Send a request signed by an account.
 
-    def post_signed(self, url: str, payload: bytes, signer: Signer, deadline: Deadline) -> Response:
+        Args:
+            account: The account.
+            url: Where to send it.
+            payload: Empty for a POST-as-GET (section 6.3).
+            deadline: When to give up.
+            lease: The lease without which nothing may be sent; None if it needs none.
+
+        Raises:
+            LeaseLostError: Another host may hold the lease; nothing was sent.
+        """
+        signer = Signer(load_key(account.private_key), account.url)
+        return self.post_signed(url, payload, signer, deadline, lease)
+
+    def post_signed(
+        self,
+        url: str,
+        payload: bytes,
+        signer: Signer,
+        deadline: Deadline,
+        lease: Lease | None = None,
+    ) -> Response:
         """Send a signed request, again after a rejected nonce or a recent key change."""
         rejected = 0
         pauses = list(KEY_CHANGE_PAUSES)
         while True:
             try:
-                return self._send_signed(url, payload, signer, deadline)
+                return self._send_signed(url, payload, signer, deadline, lease)
             except ACMEError as error:
                 if _is_unverified(error) and pauses and pauses[-1] < deadline.remaining:
                     deadline.wait(pauses.pop())
@@ -190,20 +229,26 @@ class AcmeSession:
                     raise
 
     def _send_signed(
-        self, url: str, payload: bytes, signer: Signer, deadline: Deadline
+        self, url: str, payload: bytes, signer: Signer, deadline: Deadline, lease: Lease | None
     ) -> Response:
         body = signer.sign(payload, self._nonce(deadline), url)
-        response = self._send("POST", url, deadline, body)
+        response = self._send("POST", url, deadline, body, lease)
         self._keep_nonce(response)
         return self.reader.checked(response)
 
     def _send(
-        self, method: str, url: str, deadline: Deadline, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        deadline: Deadline,
+        body: bytes | None = None,
+        lease: Lease | None = None,
     ) -> Response:
         """Send a request after the shared pause, and note what its response says to all.
 
         Raises:
             RateLimitBudgetError: The pause ends after the deadline; nothing was sent.
+            LeaseLostError: Another host may hold the lease; nothing was sent.
         """
         if not self.pause.wait(deadline):
             until = self._now() + timedelta(seconds=self.pause.remaining)
@@ -213,14 +258,22 @@ class AcmeSession:
                 until=until,
                 fix="no action needed",
             )
-        response = self._transport.send(method, url, deadline=deadline, body=body)
+        if lease is not None:
+            lease.check()
+        begin = time.monotonic()
+        try:
+            response = self._transport.send(method, url, deadline=deadline, body=body)
+        finally:
+            seconds = time.monotonic() - begin
+            self._measure(Measurement.REQUEST_SECONDS, {"authority": self.name}, seconds)
         date = server_time(response.headers)
         if date is not None:
             self._server_time = (date, time.monotonic())
-        seconds = self.reader.asked_pause(response)
-        if seconds is not None:
-            logger.info("authority asks to wait authority=%s seconds=%.0f", self.name, seconds)
-            self.pause.extend(seconds)
+        pause = self.reader.asked_pause(response)
+        if pause is not None:
+            logger.info("authority asks to wait authority=%s seconds=%.0f", self.name, pause)
+            if self.pause.extend(pause) and pause >= SHORTEST_TOLD:
+                self.tell_pause(timedelta(seconds=pause))
         return response
 
     def _nonce(self, deadline: Deadline) -> str:

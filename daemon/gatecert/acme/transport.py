@@ -2,10 +2,14 @@
 
 Every URL is https://, wherever it comes from: configuration, directory, resource or redirect
 (RFC 8555 section 6.1, CVE-2025-54799). A signed POST is made for one URL and follows no redirect.
+
+A CA that demands a client certificate ends the TLS handshake with an alert. nginx ends it well, and
+answers every request with 400 and a page that says so.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -14,6 +18,7 @@ from gatecert.acme.protocol import stopping_error
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
+    ClientCertificateError,
     DeadlineExceededError,
     InsecureURLError,
     clean,
@@ -27,10 +32,14 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from gatecert.deadline import Deadline
+    from gatecert.http.client_certificate import ClientCertificate
 
 MAX_BODY_BYTES = 1 << 20  # the longest legitimate response is a chain of a few kilobytes
 REQUEST_SECONDS = 30.0  # for a whole request
+BAD_REQUEST = 400
 
+_REFUSED_BY_NGINX = re.compile(rb"<title>400 ([\w ]*SSL certificate[\w ]*)</title>")
+_FILES = "authorities.{name}.client_certificate and client_key"
 _CHECK_URL = "check authorities.{name}.directory_url"
 _FIXES = {
     FailureKind.FORBIDDEN_URL: f"{_CHECK_URL}, or ask the CA",
@@ -38,6 +47,7 @@ _FIXES = {
     FailureKind.UNREADABLE_ROOTS: "set authorities.{name}.ca_bundle to a readable PEM file",
     FailureKind.UNTRUSTED: "for a private or test CA, set authorities.{name}.ca_bundle to a PEM"
     " file with its root",
+    FailureKind.UNUSABLE_CLIENT_CERTIFICATE: f"correct {_FILES}",
     FailureKind.UNRESOLVED: "check this machine's resolver",
     FailureKind.PROXY: "start the proxy, correct HTTPS_PROXY or ALL_PROXY, or add {host} to"
     " NO_PROXY",
@@ -61,6 +71,7 @@ class AcmeTransport:
     Args:
         name: The CA's name in the configuration, for messages.
         ca_bundle: PEM file with the trust anchors for its HTTPS; None means the system's.
+        client_certificate: For a CA that demands one.
         adapter: Sends requests in place of the network.
         request_seconds: The time a whole request may take.
         connections: The number of connections that are kept alive.
@@ -72,6 +83,7 @@ class AcmeTransport:
         name: str,
         ca_bundle: Path | None = None,
         *,
+        client_certificate: ClientCertificate | None = None,
         adapter: BaseAdapter | None = None,
         request_seconds: float = REQUEST_SECONDS,
         connections: int = CONNECTIONS,
@@ -83,6 +95,7 @@ class AcmeTransport:
             "https",
             max_bytes=MAX_BODY_BYTES,
             ca_bundle=ca_bundle,
+            client_certificate=client_certificate,
             adapter=adapter,
             connections=connections,
         )
@@ -95,11 +108,12 @@ class AcmeTransport:
         Raises:
             InsecureURLError: ``url``, or the target of a redirect, is not https://.
             AuthorityUnreachableError: There is no response, or no usable one.
+            ClientCertificateError: The CA refuses the client certificate, or it cannot be used.
             DeadlineExceededError: ``deadline`` passed.
             InterruptedOrderError: ``deadline`` was cancelled.
         """
         try:
-            return self._fetcher.fetch(
+            response = self._fetcher.fetch(
                 method,
                 url,
                 deadline=deadline.sooner(self._request_seconds),
@@ -108,6 +122,17 @@ class AcmeTransport:
             )
         except FetchError as error:
             raise self._error(error, deadline) from error
+        page = _REFUSED_BY_NGINX.search(response.body) if response.status == BAD_REQUEST else None
+        if page is not None:
+            raise self._refused(response.url, page[1].decode("ascii"))
+        return response
+
+    def _refused(self, url: str, reason: str) -> ClientCertificateError:
+        return ClientCertificateError(
+            f"{label(self._name, url)} refuses the client certificate: {reason}",
+            fix=f"set {_FILES.format(name=self._name)} to a pair that the CA accepts and that has"
+            " not ended",
+        )
 
     def _error(self, failure: FetchError, deadline: Deadline) -> AuthorityError:
         fix = _FIXES.get(failure.kind, "")
@@ -121,6 +146,11 @@ class AcmeTransport:
             return self._timeout(who, deadline)
         if failure.kind is FailureKind.UNREADABLE_ROOTS:
             return AuthorityError(f"CA {self._name}: {failure.reason}", fix=fix)
+        if failure.kind is FailureKind.UNUSABLE_CLIENT_CERTIFICATE:
+            text = f"CA {self._name}: {failure.reason}, so nothing was sent"
+            return ClientCertificateError(text, fix=fix)
+        if failure.kind is FailureKind.CLIENT_CERTIFICATE_REFUSED:
+            return self._refused(failure.url, failure.reason)
         if failure.kind is FailureKind.EXPIRED:
             fix = _set_clock()
         through = f" through the proxy {failure.proxy}" if failure.proxy else ""

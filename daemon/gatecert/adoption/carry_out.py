@@ -208,7 +208,7 @@ def _look_for_revocation(current: Pass, stored: StoredCertificate) -> None:
     (leaf,) = find_readable([stored.version.certificate])
     if distribution_points(leaf):
         fingerprint = stored.summary.fingerprint
-        current.update(revocation=RevocationState(fingerprint, current.now()))
+        current.update_enrolment(revocation=RevocationState(fingerprint, current.now()))
 
 
 def _save_files(current: Pass, planned: PlannedGateway, client: str) -> None:

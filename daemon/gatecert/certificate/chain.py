@@ -57,7 +57,7 @@ class CheckedChain:
 
 
 def check_issued(  # noqa: PLR0913 - pure: every input is a parameter
-    private_key: bytes,
+    holder: bytes,
     fullchain_pem: bytes,
     identifiers: Sequence[Identifier],
     *,
@@ -69,7 +69,7 @@ def check_issued(  # noqa: PLR0913 - pure: every input is a parameter
     """Validate a certificate and its issuers, in any order.
 
     Args:
-        private_key: The key of the certificate, PEM.
+        holder: The private key of the certificate, or the CSR that it has signed; PEM.
         fullchain_pem: The certificate and its issuers; unrelated certificates are left out.
         identifiers: The names that the certificate must contain, at least one.
         now: Aware UTC.
@@ -86,7 +86,7 @@ def check_issued(  # noqa: PLR0913 - pure: every input is a parameter
         )
     time = ValidationTime(now, clock_skew)
     certificates = list(dict.fromkeys(split_pem(fullchain_pem)))
-    leaf = find_leaf(certificates, private_key)
+    leaf = find_leaf(certificates, holder)
     notes = check_leaf(leaf, identifiers, time)
     others = [each for each in certificates if each != leaf]
     anchors = system_roots if trusted_roots is None else trusted_roots

@@ -10,6 +10,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -73,6 +74,20 @@ def load(pem: bytes) -> PrivateKey:
             fix=f"use one of the key types {', '.join(KeyType)}",
         )
     return key
+
+
+def public_key(holder: bytes) -> CertificatePublicKeyTypes:
+    """Return the public key of a private key or of a CSR, PEM.
+
+    Raises:
+        CertificateError: It cannot be read; see `load`.
+    """
+    if b"CERTIFICATE REQUEST-----" not in holder:
+        return load(holder).public_key()
+    try:
+        return x509.load_pem_x509_csr(holder).public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateError("the CSR cannot be read: it is damaged") from error
 
 
 def kind(private_key: PrivateKey) -> KeyType | None:

@@ -32,20 +32,20 @@ _NAMES_SHOWN = 5
 
 def find_leaf(
     certificates: Sequence[x509.Certificate],
-    private_key: bytes,
+    holder: bytes,
     preferred: Collection[x509.Certificate] = (),
 ) -> x509.Certificate:
     """Return the certificate of a private key, wherever in the chain it is.
 
     Args:
         certificates: At least one, without repetition.
-        private_key: PEM.
+        holder: The private key, or a CSR that it has signed; PEM.
         preferred: Of several for the key, the only one among these is used.
 
     Raises:
         CertificateError: The key cannot be read, or does not have exactly one certificate.
     """
-    wanted = key.fingerprint(key.load(private_key).public_key())
+    wanted = key.fingerprint(key.public_key(holder))
     ours = [each for each in certificates if key.fingerprint(each.public_key()) == wanted]
     if not ours:
         raise CertificateError(

@@ -16,11 +16,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gatecert.certificate import key
+from gatecert.certificate.certificate_names import identifiers_of
 from gatecert.errors import CertificateError, clean
 from gatecert.model import IdentifierType
 
@@ -78,6 +80,24 @@ def build_request(
         ).add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     request = builder.sign(private_key, hashes.SHA256())
     return request.public_bytes(serialization.Encoding.PEM)
+
+
+def requested_names(csr: bytes) -> tuple[Identifier, ...]:
+    """Return the names that a CSR of somebody else asks for.
+
+    Args:
+        csr: PEM.
+
+    Raises:
+        CertificateError: It is damaged, or not signed with its own key.
+    """
+    try:
+        request = x509.load_pem_x509_csr(csr)
+        if request.is_signature_valid:
+            return identifiers_of(request)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise CertificateError("the CSR cannot be read: it is damaged") from error
+    raise CertificateError("the CSR is not signed with the key that it is for")
 
 
 def alternative_names(identifiers: Sequence[Identifier]) -> x509.SubjectAlternativeName:

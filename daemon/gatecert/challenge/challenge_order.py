@@ -38,8 +38,8 @@ def choose_challenges(target: Target, state: GatewayState) -> tuple[ChallengeCho
         choose_challenge(
             identifier,
             target.challenges,
-            points_here=_points_here(identifier, state.resolution),
-            failures=state.challenge_failures,
+            points_here=_points_here(identifier, state.host.resolution),
+            failures=state.enrolment.challenge_failures,
         )
         for identifier in target.identifiers
     )

@@ -14,21 +14,22 @@ import logging
 import secrets
 import threading
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from gatecert.challenge import webroot
 from gatecert.challenge.http_responder import http_responder
-from gatecert.challenge.listening import is_local_address, listen, serves_token
+from gatecert.challenge.listening import ListenPlace, is_local_address, listen, serves_token
+from gatecert.challenge.other_hosts import wait_for_hosts
 from gatecert.challenge.solver import Challenge
 from gatecert.errors import StateError
 from gatecert.model import Endpoint, Identifier, IdentifierType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from gatecert.challenge.bounded_server import BoundedServer
     from gatecert.challenge.socket_activation import FetchNotices
-    from gatecert.config.schema.challenge import Http01Settings
     from gatecert.deadline import Deadline
     from gatecert.store.protocol import TokenStore
 
@@ -36,6 +37,15 @@ logger = logging.getLogger(__name__)
 
 KIND = "http-01"
 HTTP_PORT = 80
+
+
+class ResponsePlace(ListenPlace, Protocol):
+    """Settings of http-01."""
+
+    @property
+    def webroot(self) -> Path | None:
+        """The directory of the web server that answers; None to listen."""
+        ...
 
 
 class Http01Solver:
@@ -49,7 +59,7 @@ class Http01Solver:
 
     def __init__(
         self,
-        settings: Http01Settings,
+        settings: ResponsePlace,
         tokens: TokenStore,
         activated: FetchNotices | None = None,
     ) -> None:
@@ -81,7 +91,8 @@ class Http01Solver:
                 self._activated.expect(challenge.token, fetched)
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Return at once: the response is visible as soon as it is presented."""
+        """Return once all hosts of the cluster answer; a host of its own does at once."""
+        wait_for_hosts(self._tokens, challenge, challenge.token, deadline)
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait at most ``seconds`` for the authority to fetch the response.

@@ -71,6 +71,15 @@ class SocketAddress(Protocol):
         ...
 
 
+class ListenPlace(Protocol):
+    """Settings of a challenge type for which gatecert listens."""
+
+    @property
+    def listen(self) -> tuple[Endpoint, ...]:
+        """The addresses to listen on."""
+        ...
+
+
 def listen(
     endpoints: Sequence[Endpoint], is_ours: Callable[[Endpoint], bool], *, kind: str = "http-01"
 ) -> list[socket.socket]:

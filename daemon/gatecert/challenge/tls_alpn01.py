@@ -31,6 +31,7 @@ from gatecert.challenge.acme_identifier import (
     server_name,
 )
 from gatecert.challenge.listening import PROBE_SECONDS, connect_address, is_local_address, listen
+from gatecert.challenge.other_hosts import wait_for_hosts
 from gatecert.challenge.solver import Challenge
 from gatecert.errors import ChallengeError, StateError
 from gatecert.model import Identifier, IdentifierType
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatecert.challenge.bounded_server import BoundedServer
-    from gatecert.config.schema.challenge import TlsAlpn01Settings
+    from gatecert.challenge.listening import ListenPlace
     from gatecert.deadline import Deadline
     from gatecert.model import Endpoint
     from gatecert.store.protocol import TokenStore
@@ -70,7 +71,7 @@ class TlsAlpn01Solver:
         tokens: Keeps responses while they are presented.
     """
 
-    def __init__(self, settings: TlsAlpn01Settings, tokens: TokenStore) -> None:
+    def __init__(self, settings: ListenPlace, tokens: TokenStore) -> None:
         self._settings = settings
         self._tokens = tokens
         self._lock = threading.Lock()
@@ -99,7 +100,9 @@ class TlsAlpn01Solver:
                 raise
 
     def wait(self, challenge: Challenge, deadline: Deadline) -> None:
-        """Return at once: the response is visible as soon as it is presented."""
+        """Return once all hosts of the cluster answer; a host of its own does at once."""
+        token = token_key(server_name(challenge.identifier))
+        wait_for_hosts(self._tokens, challenge, token, deadline)
 
     def wait_for_request(self, challenge: Challenge, seconds: float) -> bool:
         """Wait at most ``seconds`` for the authority's handshake.

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from gatecert.app import build
 from gatecert.cli.context import matching
+from gatecert.report.monitoring_status import NOT_MONITORED, MonitoringStatus
 from gatecert.store import storage_errors
 from gatecert.store.drop_root import drop_root_privileges
 from gatecert.store.state_directory import announce_change
+from gatecert.supervision.monitoring_file import read_monitoring_status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -53,6 +55,18 @@ def select_targets(application: Application, names: Sequence[str] | None) -> tup
         typer.BadParameter: There is no gateway of that name, or none that matches.
     """
     return matching("gateway", application.targets, names or ())
+
+
+def monitoring_status(application: Application, daemon: int | None) -> MonitoringStatus:
+    """Return how metrics, page and notifications of a running daemon are.
+
+    Args:
+        application: The configuration and its parts.
+        daemon: Process id of the daemon, if it runs.
+    """
+    if daemon is None or not application.configuration.is_monitored:
+        return NOT_MONITORED
+    return read_monitoring_status(application.configuration.state_directory)
 
 
 def notify_daemon(application: Application, gateways: Iterable[str] | None = None) -> None:

@@ -35,18 +35,20 @@ from gatecert.model import Mode, RecordKind
 from gatecert.report.terminal import Terminal
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.region import excluded_region, exclusion_reason
-from gatecert.resolve.shared_hostname import custom_mode_advice
+from gatecert.resolve.shared_hostname import unreached_members_advice
 from gatecert.store.layout import Layout
+from gatecert.time_format import day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatecert.config.document import Document
-    from gatecert.config.schema import Configuration, GatewaySettings
+    from gatecert.config.schema import Configuration, FleetSettings
     from gatecert.deploy.reload_unit import ReloadUnit
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
 
+FLEET: Final = "fleet"
 WIDEST: Final = 60  # columns of a setting; the origins of longer ones are not aligned
 
 
@@ -58,7 +60,8 @@ def check(
         typer.Option(
             "--explain",
             metavar="NAME",
-            help="Show every setting of this gateway and where it comes from, and nothing else.",
+            help="Show every setting of this gateway and where it comes from, and nothing else; "
+            "fleet shows those of the fleet.",
         ),
     ] = "",
 ) -> None:
@@ -72,7 +75,7 @@ def check(
     document = read_document(context)
     configuration = validate(document)
     if explain:
-        _explain(document, find("gateway", configuration.gateways, explain))
+        _explain(document, configuration, explain)
         return
     found = targets(configuration)
     listeners = _open_listeners(configuration, found)
@@ -109,6 +112,8 @@ def _show(
     for listener in listeners:
         _say(terminal, f"{listener.seen}: {listener.meaning}", "  note: ")
     reload_units = read_reload_units([target.name for target in found if not target.install.reload])
+    if configuration.fleet is not None:
+        _say(terminal, _fleet(configuration.fleet), f"  {FLEET}: ", "    ")
     for target in found:
         publisher = _publisher(configuration, target.name)
         _say(terminal, _plan(configuration, target) + publisher, f"  {target.name}: ", "    ")
@@ -121,12 +126,17 @@ def _say(terminal: Terminal, text: str, first: str, rest: str | None = None) -> 
         show_lines(line)
 
 
-def _explain(document: Document, gateway: GatewaySettings) -> None:
-    """Show the settings of a gateway."""
-    settings = list(effective_settings(document, gateway))
+def _explain(document: Document, configuration: Configuration, name: str) -> None:
+    """Show the settings of a gateway, or of the fleet unless a gateway has this name."""
+    fleet = configuration.fleet
+    if name == FLEET and fleet is not None and name not in configuration.gateways:
+        settings = list(effective_settings(document, (FLEET,), fleet))
+    else:
+        gateway = find("gateway", configuration.gateways, name)
+        settings = list(effective_settings(document, ("gateways", name), gateway))
     lines = [f"{setting.key}: {setting.value}" for setting in settings]
     width = min(max(map(len, lines)), WIDEST)
-    show_lines(gateway.name)
+    show_lines(name)
     for line, setting in zip(lines, settings, strict=True):
         show_lines(f"  {line:<{width}}  {setting.origin}")
 
@@ -187,7 +197,26 @@ def _plan(configuration: Configuration, target: Target) -> str:
         return f"{target.display_name}, {exclusion_reason(region, target)}"
     authorities = ", then ".join(target.authorities)
     by = ", ".join(target.challenges)
-    return f"{target.display_name}, enrolled with {authorities} by {by}"
+    how = f"by {by}" if by else "as validated there"
+    looked_up = "" if target.is_looked_up else ", not looked up"
+    return f"{target.display_name}{looked_up}, enrolled with {authorities} {how}"
+
+
+def _fleet(fleet: FleetSettings) -> str:
+    """Return the place of this host, its login with the end of its certificate, and its orders."""
+    from gatecert.config.fleet_host import fleet_host  # noqa: PLC0415 - only with a fleet
+    from gatecert.doctor.fleet_files import login_ends  # noqa: PLC0415 - as above
+
+    login = fleet_host(fleet).database
+    servers = ", ".join(map(str, fleet.database.hosts))
+    issue = fleet.issue
+    orders = (
+        f"; orders for gateways in the field below {' and '.join(issue.domains)}" if issue else ""
+    )
+    return (
+        f"host {fleet.host} of cluster {fleet.cluster}, ring {fleet.ring}; database {login.name} "
+        f"on {servers} as {login.user}, until {day(login_ends(fleet.database))}{orders}"
+    )
 
 
 def _publisher(configuration: Configuration, name: str) -> str:
@@ -219,7 +248,7 @@ def _advice(
     if target.mode is Mode.AUTOMATIC:
         yield from advice(target, configuration)
     yield from _address_advice(configuration, target)
-    if target.members and (reason := _pair_advice(target)):
+    if target.members and configuration.fleet is None and (reason := _pair_advice(target)):
         yield reason
     if not target.install.is_provable:
         yield "install.verify is empty, so gatecert cannot prove that the certificate is served"
@@ -233,4 +262,4 @@ def _pair_advice(target: Target) -> str:
         behind_nat = own_addresses(()).behind_nat
     except ResolutionError:
         behind_nat = False  # the advice does not depend on it
-    return custom_mode_advice(target, behind_nat=behind_nat)
+    return unreached_members_advice(target, behind_nat=behind_nat)

@@ -17,8 +17,8 @@ from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.import_command import read_upload
 from gatecert.cli.options import options
 from gatecert.cli.output import show_lines, show_text, write_error
-from gatecert.cli.stored_status import client_authentication_status
 from gatecert.client_ca.bundle import fingerprint
+from gatecert.lifecycle.description import client_authentication_status
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.report.gateway_status import ClientAuthenticationStatus, as_document
 from gatecert.time_format import day, time_left
@@ -148,7 +148,7 @@ def _status(context: typer.Context, name: str) -> ClientAuthenticationStatus:
     application = open_application(read_configuration(context))
     target = find("gateway", application.targets, name)
     current = application.open(target)
-    found = client_authentication_status(application, current, datetime.now(UTC))
+    found = client_authentication_status(current, application.client_cas, datetime.now(UTC))
     if found is not None:
         return found
     path = current.client_cas.files.path

@@ -81,6 +81,7 @@ Programs that gatecert starts inherit nothing of its environment.
 | `STATE/gateways/NAME/versions/` | The newest few versions, for rolling back. |
 | `STATE/gateways/NAME/client-ca/bundle.pem` | The CAs of the users' certificates. |
 | `STATE/accounts/AUTHORITY/key.pem` | The account key, worth a backup. |
+| `/usr/lib/systemd/catalog/gatecert.catalog` | Explanations of the log's entries. |
 | `/usr/share/doc/gatecert` | All pages of the documentation. |
 
 ## Examples

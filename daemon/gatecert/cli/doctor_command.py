@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.application import open_application, select_targets
+from gatecert.cli.application import monitoring_status, open_application, select_targets
 from gatecert.cli.context import Names, read_configuration
 from gatecert.cli.exit_codes import FAILED, WRONG_USAGE
 from gatecert.cli.options import options
@@ -30,6 +30,7 @@ from gatecert.doctor.diagnosis_text import diagnosis_text
 from gatecert.doctor.gather import FactSources, gather_gateway_facts, gather_machine_facts
 from gatecert.doctor.listener_checks import open_listeners
 from gatecert.errors import ConfigurationError, GatecertError, StorageError
+from gatecert.model.cluster_view import ClusterView
 from gatecert.report.terminal import Terminal
 from gatecert.store.operator_files import open_output
 from gatecert.store.storage_errors import reason
@@ -89,6 +90,8 @@ def gather_facts(
     application: Application, configuration: Path, targets: Sequence[Target]
 ) -> tuple[MachineFacts, tuple[GatewayFacts, ...]]:
     """Gather facts about the machine, then about all gateways in parallel."""
+    cluster = application.store.cluster_view([target.name for target in targets])
+    asked_at = datetime.now(UTC)  # when the database has just told its time
     passes = {target.name: application.open(target) for target in targets}
     enrolling = [target for target in targets if not passes[target.name].excluded_region]
     sources = FactSources(
@@ -104,10 +107,14 @@ def gather_facts(
         ),
     )
     known = configuration_problems(read(configuration), application.configuration, sources.now())
+    found = gather_machine_facts(sources, configuration, application.targets.values(), enrolling)
     machine = replace(
-        gather_machine_facts(sources, configuration, application.targets.values(), enrolling),
+        found,
+        monitoring=monitoring_status(application, found.daemon),
         missing=known.missing,
         unworkable=known.unworkable,
+        cluster=cluster,
+        clock_ahead=asked_at - cluster.at if isinstance(cluster, ClusterView) else None,
         open_listeners=open_listeners(application.configuration, enrolling),
     )
 

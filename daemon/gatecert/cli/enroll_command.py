@@ -190,9 +190,11 @@ def with_earlier_failure(application: Application, target: Target, outcome: Outc
         return outcome
     situation = application.pipeline.open(target).situation
     state, certificate = situation.state, certificate_in_use(situation)
-    failures, last = state.failures, state.outcome
+    failures, last = state.enrolment.failures, state.host.outcome
     usable = certificate is not None and certificate.not_after > outcome.at
-    if target.mode is not Mode.AUTOMATIC or (usable and not revoked_state_of(state, certificate)):
+    if target.mode is not Mode.AUTOMATIC or (
+        usable and not revoked_state_of(state.enrolment, certificate)
+    ):
         return outcome
     if last is not None and last.settled:
         last = None

@@ -59,6 +59,11 @@ COMMANDS = {
         "Validate the configuration and show what it does.",
     ),
     "doctor": LazyCommand("doctor_command", "doctor", "Diagnose problems and suggest fixes."),
+    "notify": LazyCommand(
+        "notify_command",
+        "notify",
+        "Show the receivers of notifications, or send them a test message.",
+    ),
     "csr": LazyCommand(
         "csr_command",
         "csr",
@@ -89,6 +94,9 @@ COMMANDS = {
         "account_command",
         "app",
         "Show, roll over or deactivate ACME accounts.",
+    ),
+    "fleet": LazyCommand(
+        "fleet_command", "app", "Share names and limits between hosts: database, hosts, plan."
     ),
     "completion": LazyCommand(
         "completion_command", "completion", "Print the completion script of a shell."

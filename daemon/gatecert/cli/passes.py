@@ -162,7 +162,7 @@ def state_of(application: Application, target: Target) -> str:
     """Return what an interrupted pass left in place, in words."""
     try:
         current = application.open(target)
-        live, order = current.live, current.state.order
+        live, order = current.live, current.state.enrolment.order
         deployment = current.situation.deployment
     except GatecertError as error:
         return f"its state cannot be read: {error}"

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand
 
-from gatecert.cli.application import open_application, select_targets
+from gatecert.cli.application import monitoring_status, open_application, select_targets
 from gatecert.cli.context import PATTERN, Names, read_configuration
 from gatecert.cli.exit_codes import FAILED
 from gatecert.cli.output import show_lines, show_text, write_error
 from gatecert.cli.status_watch import Snapshot, watch_status
-from gatecert.cli.stored_status import gateway_status
 from gatecert.report.gateway_status import as_json as status_json
 from gatecert.report.health import HealthLevel, health_problems, health_summary
 from gatecert.report.status_details import status_details
@@ -86,7 +85,10 @@ def status(
     if check is not None:
         _check(seen, check)
     elif as_json:
-        show_text(status_json(seen.statuses, now=seen.now, daemon=seen.daemon))
+        shown = status_json(
+            seen.statuses, now=seen.now, daemon=seen.daemon, monitoring=seen.monitoring
+        )
+        show_text(shown)
     else:
         terminal = Terminal.of(sys.stdout)
         show_lines(*_lines(seen, terminal, is_single=is_single))
@@ -100,14 +102,18 @@ def _refuse_several(options: Sequence[str]) -> None:
 def _snapshot(application: Application, targets: Sequence[Target]) -> Snapshot:
     """Read the status of the gateways now."""
     now = datetime.now(UTC)
-    statuses = tuple(gateway_status(application, target, now) for target in targets)
-    return Snapshot(statuses, application.store.daemon_pid(), now)
+    names = [target.name for target in targets]
+    application.store.spare_database(names)
+    cluster = application.store.cluster_view(names)
+    statuses = tuple(application.describe(application.open(target), cluster) for target in targets)
+    daemon = application.store.daemon_pid()
+    return Snapshot(statuses, daemon, now, monitoring_status(application, daemon))
 
 
 def _lines(seen: Snapshot, terminal: Terminal, *, is_single: bool) -> list[str]:
     if is_single:
         return status_details(seen.statuses[0], seen.daemon, seen.now, terminal)
-    return status_list(seen.statuses, seen.daemon, seen.now, terminal)
+    return status_list(seen.statuses, seen.daemon, seen.now, terminal, seen.monitoring)
 
 
 def _check(seen: Snapshot, wanted: HealthLevel) -> None:

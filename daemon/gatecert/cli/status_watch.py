@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.cli.output import show_lines
 from gatecert.report.gateway_status import GatewayStatus
+from gatecert.report.monitoring_status import NOT_MONITORED, MonitoringStatus
 from gatecert.report.terminal import Terminal, control, one_line
 from gatecert.time_format import instant
 
@@ -44,20 +45,27 @@ class Snapshot:
     statuses: tuple[GatewayStatus, ...]
     daemon: int | None
     now: datetime
+    monitoring: MonitoringStatus = NOT_MONITORED
 
     @property
     def lasting(self) -> object:
         """The facts that change only if something happens, not as time passes."""
-        return self.daemon, [
-            replace(
-                one,
-                days_left=None,
-                served_at=None,
-                revocation=None,
-                next_at=one.next_at if one.next_at and one.next_at > self.now else None,
-            )
-            for one in self.statuses
-        ]
+        return (
+            self.daemon,
+            self.monitoring.problems,
+            [
+                replace(
+                    one,
+                    days_left=None,
+                    served_at=None,
+                    revocation=None,
+                    next_at=one.next_at if one.next_at and one.next_at > self.now else None,
+                    fleet=None,
+                )
+                for one in self.statuses
+            ],
+            [one.fleet.words for one in self.statuses if one.fleet is not None],
+        )
 
 
 def watch_status(

@@ -25,6 +25,7 @@ from gatecert.config.values import (
 )
 from gatecert.model import Endpoint
 
+LONGEST_SOCKET_PATH: Final = 107  # bytes, unix(7)
 LAST_PORT: Final = 65535  # 16 bits
 TLS_SERVER_KEYS: Final = ("address", "starttls", "proxy_protocol", "server_name")
 STARTTLS: Final = ("smtp", "imap", "pop3", "ldap", "postgres", "ftp", "xmpp")
@@ -112,12 +113,30 @@ def _listener(value: object) -> Endpoint:
     return listener
 
 
+def web_listener(value: object) -> str:
+    """Parse ``address:port``, or ``unix:`` and the absolute path of a socket; return its text."""
+    written = text(value)
+    scheme, colon, path = written.partition(":")
+    if not (colon and scheme == "unix"):
+        return str(_listener(value))
+    if not path.startswith("/") or len(path.encode()) > LONGEST_SOCKET_PATH:
+        raise BadValueError(
+            f"{quoted(value)} is not a socket; write unix: and an absolute path of at most "
+            f"{LONGEST_SOCKET_PATH} bytes, such as unix:/run/gatecert/page"
+        )
+    return written
+
+
 def _nameserver(value: object) -> Endpoint:
     return endpoint(value, port=53, numeric=True)
 
 
 def _dns_server(value: object) -> Endpoint:
     return endpoint(value, port=53)
+
+
+def _database_server(value: object) -> Endpoint:
+    return endpoint(value, port=5432)
 
 
 def _tls_server(value: object) -> Endpoint:
@@ -164,8 +183,14 @@ def _tls_server_text(server: Endpoint) -> str | dict[str, object]:
 
 Address = Annotated[str, PlainValidator(address), text_schema("IP address")]
 Listener = Annotated[Endpoint, PlainValidator(_listener), AsText, text_schema("address:port")]
+WebListener = Annotated[
+    str, PlainValidator(web_listener), text_schema("address:port or unix:/path")
+]
 Nameserver = Annotated[Endpoint, PlainValidator(_nameserver), AsText, text_schema("address:port")]
 DnsServer = Annotated[Endpoint, PlainValidator(_dns_server), AsText, text_schema("host:port")]
+DatabaseServer = Annotated[
+    Endpoint, PlainValidator(_database_server), AsText, text_schema("host:port")
+]
 TlsServer = Annotated[
     Endpoint,
     PlainValidator(_tls_server),

@@ -33,6 +33,8 @@ def advice(target: Target, configuration: Configuration) -> Iterator[str]:
     yield from _bindings(target, configuration)
     yield from _public_authorities(target, configuration)
     yield from _taken_ports(target, configuration)
+    if configuration.fleet is None:
+        yield from _members(target, configuration)
 
 
 def _addresses(target: Target, configuration: Configuration) -> Iterator[str]:
@@ -96,3 +98,21 @@ def _taken_ports(target: Target, configuration: Configuration) -> Iterator[str]:
                     " acme-tls/1 to another address, and set listen to that: docs/challenges.md"
                 )
                 break
+
+
+def _members(target: Target, configuration: Configuration) -> Iterator[str]:
+    """Warn of more hosts than a CA gives certificates for the same names.
+
+    Each host has a certificate of its own. One of those that the limit allows is left for a host
+    that is installed anew; renewals with renewal information (RFC 9773) do not count.
+    """
+    hosts = len(target.members)
+    for name in target.authorities:
+        limit = configuration.authorities[name].limits.duplicates
+        if limit is not None and hosts >= limit.count:
+            yield (
+                f"{hosts} hosts share {target.hostname}, and {name} issues {limit.count}"
+                f" certificates in {limit.period_text} for the same names, so a new host may wait"
+                " that long for its first one; give each host a name of its own in"
+                " alternative_names as well: docs/cluster.md"
+            )

@@ -60,5 +60,6 @@ class WrongKeys:
 
 def nearest(written: str, known: Iterable[str], otherwise: str = "") -> str:
     """Return a hint at the nearest known word, or ``otherwise``."""
-    near = difflib.get_close_matches(written.lower(), list(known), 1)
-    return f"did you mean {near[0]}?" if near else otherwise
+    words = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(written.lower(), words, 1)
+    return f"did you mean {words[near[0]]}?" if near else otherwise

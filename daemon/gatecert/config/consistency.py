@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from gatecert.config import ddns_consistency
+from gatecert.config import ddns_consistency, fleet_consistency, monitoring_consistency
 from gatecert.config.addresses import overlap
 from gatecert.config.configuration_finding import Finding, nearest
 from gatecert.config.names import private_reason
@@ -46,6 +46,8 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
     yield from _names(configuration)
     yield from _http_01(configuration)
     yield from _listeners(configuration)
+    yield from monitoring_consistency.findings(configuration)
+    yield from fleet_consistency.findings(configuration)
     yield from _dns_01(configuration.challenges.dns_01)
     yield from _propagation(configuration.challenges)
     yield from _duplicates(configuration)
@@ -60,6 +62,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         if gateway.mode is Mode.AUTOMATIC:
             yield from _public(gateway, configuration)
             yield from _challenges(gateway, configuration)
+            yield from _resolution(gateway, configuration)
 
 
 def _names(configuration: Configuration) -> Iterator[Finding]:
@@ -73,8 +76,15 @@ def _names(configuration: Configuration) -> Iterator[Finding]:
         if not authority.directory_url:
             what = f"is missing: URL of the ACME directory, or one of {', '.join(PUBLIC_CAS)}"
             yield Finding(("authorities", key, "directory_url"), what)
-    if not configuration.gateways:
-        yield Finding(("gateways",), "has no gateway; write at least one")
+        pair = ("client_certificate", "client_key")
+        given = [each for each in pair if getattr(authority, each) is not None]
+        for missing in set(pair) - set(given) if given else ():
+            what = f"is missing: {given[0]} requires it"
+            yield Finding(("authorities", key, missing), what, (("authorities", key, given[0]),))
+    fleet = configuration.fleet
+    if not configuration.gateways and (fleet is None or fleet.issue is None):
+        what = "has no gateway; write at least one"
+        yield Finding(("gateways",), what, (("fleet", "issue"),))
 
 
 def _second_key(gateway: GatewaySettings) -> Iterator[Finding]:
@@ -315,9 +325,42 @@ def _challenges(gateway: GatewaySettings, configuration: Configuration) -> Itera
     ]
     wildcard = next((name for name in unproven if name.is_wildcard), None)
     address = next((name for name in unproven if name.type is IdentifierType.IP), None)
+    if not gateway.resolution and not kinds:
+        return  # the CA takes the names as validated, or `_resolution` says that it does not
     if wildcard is not None:
         what = f"the wildcard {wildcard} requires dns-01; configure that and use it here"
         yield Finding(where, what, depends)
     if address is not None and kinds:
         what = f"{kinds[0]} cannot validate the IP address {address}; add http-01"
         yield Finding(where, what, depends)
+
+
+def _resolution(gateway: GatewaySettings, configuration: Configuration) -> Iterator[Finding]:
+    """Check that no CA has to find the gateway by its names if these are not looked up."""
+    if gateway.resolution:
+        return
+    here: Location = ("gateways", gateway.name)
+    where, challenge = (*here, "resolution"), (*here, "challenge")
+    kinds = [ChallengeKind(kind) for kind in challenges(gateway, configuration.challenges)]
+    connected = next((kind for kind in kinds if not kind.is_dns), None)
+    public = [
+        name
+        for name in requested_authorities(gateway, configuration)
+        if name in configuration.authorities and not may_issue_private_names(name, configuration)
+    ]
+    if connected is not None:
+        what = (
+            f"cannot be off with {connected}, for which the CA looks the names up and connects to"
+            " this gateway; leave it out, or use dns-01"
+        )
+        yield Finding(where, what, (challenge,))
+    elif public and not kinds:
+        what = (
+            f"cannot be off without dns-01: {', '.join(public)} validates every name; leave it out,"
+            " configure challenges.dns-01, or name a CA that takes the names as validated"
+        )
+        depends: tuple[Location, ...] = (challenge, ("challenges",), (*here, "authorities"))
+        yield Finding(where, what, (*depends, ("authorities",)))
+    if gateway.ddns is not None:
+        what = "cannot be off with ddns, which looks up what it publishes; leave one of them out"
+        yield Finding(where, what, ((*here, "ddns"),))

@@ -12,10 +12,13 @@ import grp
 import os
 import pwd
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from gatecert.config import web_certificates
 from gatecert.config.configuration_finding import Finding, nearest
+from gatecert.config.files import hidden_credentials, secret_complaint
 from gatecert.config.paths import as_one_string
 from gatecert.process import PATH, executable
 from gatecert.trusted_files import WeakFileError, check_command, trusted_users
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     Entry = TypeVar("Entry")
 
+APPRISE: Final = "apprise"
 ALIKE: Final = 0.8  # similarity of a suggested program name, of 1
 
 
@@ -41,8 +45,32 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield from _directory(where, http_01.webroot, "create it, or set the web server's")
     if dns_01 is not None:
         yield from host.command(("challenges", "dns-01", "command"), dns_01.command)
+    metrics = configuration.metrics
+    if metrics is not None and metrics.textfile is not None:
+        directory = metrics.textfile.parent
+        yield from _directory(("metrics", "textfile"), directory, "create it, or correct the path")
+    yield from _receivers(host, configuration)
+    yield from web_certificates.findings(configuration)
     for name, gateway in configuration.gateways.items():
         yield from _of_gateway(host, ("gateways", name), gateway)
+
+
+def _receivers(host: _Host, configuration: Configuration) -> Iterator[Finding]:
+    """Check what receivers of notifications need; the daemon works without."""
+    hidden = hidden_credentials()
+    for index, receiver in enumerate(configuration.notify):
+        here = ("notify", index)
+        yield from host.command((*here, "command"), receiver.command)
+        for key, path in (
+            ("url_file", receiver.url_file),
+            ("webhook_file", receiver.webhook_file),
+        ):
+            what = host.secret(path) if path is not None and path.parent != hidden else ""
+            if what:
+                yield Finding((*here, key), what)
+        if receiver.url_file is not None and find_spec(APPRISE) is None:
+            what = "needs the library Apprise: pip install gatecert[notify]"
+            yield Finding((*here, "url_file"), what)
 
 
 def _of_gateway(host: _Host, where: Location, gateway: GatewaySettings) -> Iterator[Finding]:
@@ -73,6 +101,7 @@ class _Host:
         self._command_complaint = cache(partial(_command_complaint, users=users))
         self._user_complaint = cache(_user_complaint)
         self._group_complaint = cache(_group_complaint)
+        self.secret = cache(partial(secret_complaint, users=users))
 
     def command(self, where: Location, command: Sequence[str]) -> Iterator[Finding]:
         """Check that a program exists, and that nobody else can change what it runs."""

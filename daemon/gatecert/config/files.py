@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import os
 import stat
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from gatecert import regular_files
 from gatecert.config.configuration_finding import Finding
+from gatecert.config.web_config import web_access
+from gatecert.errors import ConfigurationError
 from gatecert.regular_files import IrregularFileError, TooLargeError
 from gatecert.trusted_files import WeakFileError, read_secret, trusted_users
 
@@ -24,27 +27,39 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from gatecert.config.configuration_finding import Location
-    from gatecert.config.schema import Configuration, DdnsSettings
+    from gatecert.config.schema import (
+        AuthoritySettings,
+        Configuration,
+        DdnsSettings,
+        FleetSettings,
+    )
 
 LARGEST_BUNDLE: Final = 8 << 20  # bytes
+FLEET_PACKAGE: Final = "psycopg"
 CERTIFICATE: Final = b"-----BEGIN CERTIFICATE-----"
 
 
 def findings(configuration: Configuration) -> Iterator[Finding]:
     """Yield the errors of the files that the daemon cannot work without."""
-    hidden = _hidden_credentials()
+    hidden = hidden_credentials()
     users = trusted_users(configuration.state_directory)
     for location, path in secrets(configuration):
-        what = _secret_complaint(path, users) if path.parent != hidden else ""
+        what = secret_complaint(path, users) if path.parent != hidden else ""
         if what:
             yield Finding(location, what)
+    yield from _fleet_library(configuration)
     for location, path in _bundles(configuration):
         what = _bundle_complaint(path)
         if what:
             yield Finding(location, what)
+    for location, path in web_configs(configuration):
+        try:
+            web_access(path, users)
+        except ConfigurationError as error:
+            yield from (Finding(location, str(problem)) for problem in error.problems)
 
 
-def _hidden_credentials() -> Path | None:
+def hidden_credentials() -> Path | None:
     """Return the credentials directory if this process may not read it."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
     return Path(directory) if directory and not os.access(directory, os.X_OK) else None
@@ -53,15 +68,14 @@ def _hidden_credentials() -> Path | None:
 def secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
     """Yield every secret file, and the setting that names it."""
     for name, authority in configuration.authorities.items():
-        if authority.external_account is not None:
-            where = ("authorities", name, "external_account", "hmac_key_file")
-            yield where, authority.external_account.hmac_key_file
+        yield from _authority_secrets(("authorities", name), authority)
     dns_01 = configuration.challenges.dns_01
     if dns_01 is not None:
         if dns_01.tsig is not None:
             yield ("challenges", "dns-01", "tsig", "secret_file"), dns_01.tsig.secret_file
         for option, path in dns_01.credentials.items():
             yield ("challenges", "dns-01", "credentials", option), path
+    yield from _fleet_secrets(configuration.fleet)
     for name, gateway in configuration.gateways.items():
         if gateway.ddns is not None:
             yield from _ddns_secrets(("gateways", name, "ddns"), gateway.ddns)
@@ -69,6 +83,26 @@ def secrets(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
             if copy.password_file is not None:
                 place = ("gateways", name, "install", "copy_to", index, "password_file")
                 yield place, copy.password_file
+
+
+def _authority_secrets(
+    here: Location, authority: AuthoritySettings
+) -> Iterator[tuple[Location, Path]]:
+    if authority.external_account is not None:
+        yield (
+            (*here, "external_account", "hmac_key_file"),
+            authority.external_account.hmac_key_file,
+        )
+    if authority.client_key is not None:
+        yield (*here, "client_key"), authority.client_key
+
+
+def _fleet_secrets(fleet: FleetSettings | None) -> Iterator[tuple[Location, Path]]:
+    if fleet is None:
+        return
+    yield ("fleet", "database", "key"), fleet.database.key
+    for index, path in enumerate(fleet.sealing_keys):
+        yield ("fleet", "sealing_keys", index), path
 
 
 def _ddns_secrets(here: Location, ddns: DdnsSettings) -> Iterator[tuple[Location, Path]]:
@@ -84,14 +118,34 @@ def _bundles(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
     for name, authority in configuration.authorities.items():
         if authority.ca_bundle is not None:
             yield ("authorities", name, "ca_bundle"), authority.ca_bundle
+        if authority.client_certificate is not None:
+            yield ("authorities", name, "client_certificate"), authority.client_certificate
         if authority.trusted_roots is not None:
             yield ("authorities", name, "trusted_roots"), authority.trusted_roots
     for name, gateway in configuration.gateways.items():
         if gateway.ddns is not None and gateway.ddns.ca_bundle is not None:
             yield ("gateways", name, "ddns", "ca_bundle"), gateway.ddns.ca_bundle
+    if configuration.fleet is not None:
+        database = configuration.fleet.database
+        yield ("fleet", "database", "certificate"), database.certificate
+        yield ("fleet", "database", "ca_bundle"), database.ca_bundle
 
 
-def _secret_complaint(path: Path, users: Collection[int]) -> str:
+def _fleet_library(configuration: Configuration) -> Iterator[Finding]:
+    """Check that the library of the database is installed."""
+    if configuration.fleet is not None and find_spec(FLEET_PACKAGE) is None:
+        what = "needs psycopg, which this Python does not have: pip install gatecert[fleet]"
+        yield Finding(("fleet",), what)
+
+
+def web_configs(configuration: Configuration) -> Iterator[tuple[Location, Path]]:
+    """Yield every web configuration, and the setting that names it."""
+    for name, settings in (("metrics", configuration.metrics), ("page", configuration.page)):
+        if settings is not None and settings.web_config is not None:
+            yield (name, "web_config"), settings.web_config
+
+
+def secret_complaint(path: Path, users: Collection[int]) -> str:
     """Return what is wrong with a secret file; empty if nothing."""
     content, weakness = b"", ""
     try:

@@ -72,6 +72,7 @@ def target(gateway: GatewaySettings, configuration: Configuration) -> Target:
         client_authentication=_policy(ClientAuthentication, users) if users is not None else None,
         profile=_policy(ClientProfile, gateway.profile),
         keeps_records=gateway.ddns is not None,
+        is_looked_up=gateway.resolution,
     )
 
 
@@ -140,8 +141,9 @@ def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[s
 
     ``auto`` is every configured type that can validate at least one of the names: only dns-* types
     validate wildcards (RFC 8555 section 8.4), and they cannot validate addresses (RFC 8738 section
-    7); ``challenge.challenge_order`` decides name by name. dns-account-01 adds nothing to dns-01
-    and is used only where configured explicitly.
+    7); ``challenge.challenge_order`` decides name by name. Without look-ups of the names, ``auto``
+    is every dns-* type. dns-account-01 adds nothing to dns-01 and is used only where configured
+    explicitly.
     """
     if gateway.challenge:
         return tuple(kind.value for kind in gateway.challenge)
@@ -150,6 +152,7 @@ def challenges(gateway: GatewaySettings, settings: ChallengeSettings) -> tuple[s
         kind.value
         for kind in configured_kinds(settings)
         if kind is not ChallengeKind.DNS_ACCOUNT_01
+        and (gateway.resolution or kind.is_dns)
         and any(can_validate(kind, name) for name in names)
     )
 

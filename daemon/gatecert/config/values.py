@@ -194,3 +194,36 @@ Duration = Annotated[
     PlainSerializer(duration_text, return_type=str),
     text_schema("duration", pattern=f"^(?=[0-9]){DURATION}$", examples=["30s", "6h", "1h30m"]),
 ]
+
+# --------------------------------------------------------------------------- times of the day
+
+DAY_TIMES: Final = r"([01]?[0-9]|2[0-3]):([0-5][0-9])-([01]?[0-9]|2[0-3]):([0-5][0-9])"
+
+
+def day_times(value: object) -> tuple[int, int]:
+    """Parse two times of the day: ``22:00-07:00``; return them as minutes since midnight."""
+    if isinstance(value, tuple):
+        return value
+    match = re.fullmatch(DAY_TIMES, "".join(str(value).split()))
+    if match is None:
+        raise BadValueError(
+            f"{quoted(value)} is not a part of the day; write two times, such as 22:00-07:00"
+        )
+    hour, minute, last_hour, last_minute = map(int, match.groups())
+    result = (60 * hour + minute, 60 * last_hour + last_minute)
+    if result[0] == result[1]:
+        raise BadValueError(f"{quoted(value)} begins and ends at the same time")
+    return result
+
+
+def day_times_text(value: tuple[int, int]) -> str:
+    """Return the text that ``day_times`` parses to the same value."""
+    return "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in value)
+
+
+DayTimes = Annotated[
+    tuple[int, int],
+    PlainValidator(day_times),
+    PlainSerializer(day_times_text, return_type=str),
+    text_schema("times of the day", pattern=f"^{DAY_TIMES}$", examples=["22:00-07:00"]),
+]

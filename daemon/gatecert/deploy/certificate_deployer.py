@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from gatecert.deploy.live import LiveDirectory
     from gatecert.errors import DeploymentError
-    from gatecert.model import GatewayState, Probe, Verdict
+    from gatecert.model import EnrolmentState, Probe, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -60,10 +60,11 @@ class CertificateDeployer(Deployer[StoredCertificate]):
     Args:
         tools: What all deployments share.
         target: The gateway.
-        state: Its state: revocation, and untrusted roots that the operator accepted.
+        enrolment: Its state: revocation, and untrusted roots that the operator accepted.
 
     Attributes:
         inventory: The usable versions; kept up to date as versions are put in place and pruned.
+        waiting: The generation that waits for its turn on this host; zero if none does.
     """
 
     file = "live/"
@@ -72,7 +73,7 @@ class CertificateDeployer(Deployer[StoredCertificate]):
         self,
         tools: DeployTools,
         target: Target,
-        state: GatewayState,
+        enrolment: EnrolmentState,
         *,
         record: DeploymentRecord | None = None,
         live: LiveDirectory | None = None,
@@ -80,15 +81,16 @@ class CertificateDeployer(Deployer[StoredCertificate]):
         path = tools.store.gateway_directory(target.name) / "deployment.json"
         kept = record or DeploymentRecord(path, kept=tools.records)
         super().__init__(tools, target, kept, live)
-        self.inventory = self.take_inventory(state)
+        self.waiting = 0
+        self.inventory = self.take_inventory(enrolment)
 
-    def take_inventory(self, state: GatewayState) -> Inventory:
+    def take_inventory(self, enrolment: EnrolmentState) -> Inventory:
         """Read every version of the gateway, after one was added."""
         self.inventory = take_inventory(
             self.tools.store,
             self.target,
             self.live.current(),
-            state=state,
+            enrolment=enrolment,
             roots=self.tools.roots(self.target),
             now=self.tools.now(),
             parsed=self.tools.parsed,
@@ -101,9 +103,14 @@ class CertificateDeployer(Deployer[StoredCertificate]):
         return self.inventory.wanted(self.tools.now())
 
     @property
+    def in_turn(self) -> StoredCertificate | None:
+        """The version to serve here for now: the wanted one, unless it waits for its turn."""
+        return self.inventory.in_turn(self.tools.now(), self.waiting)
+
+    @property
     def deployment(self) -> Deployment | None:
-        """The deployment of the wanted version; None if no version is wanted."""
-        wanted = self.wanted
+        """The deployment of the version to serve for now; None if there is none."""
+        wanted = self.in_turn
         if wanted is None:
             return None
         fresh, known = Deployment(wanted.version.id), self.record.value
@@ -264,7 +271,7 @@ class CertificateDeployer(Deployer[StoredCertificate]):
     def clean_up(self, content: StoredCertificate) -> None:
         """Delete versions that are not needed; never the best one, however old it is."""
         inventory, now = self.inventory, self.tools.now()
-        best = (inventory.wanted(now), inventory.lasting(now), self.previous())
+        best = (self.in_turn, inventory.wanted(now), inventory.lasting(now), self.previous())
         self.inventory = prune(
             self.tools.store,
             inventory,

@@ -38,6 +38,7 @@ from gatecert.errors import (
     ReloadError,
     clean,
 )
+from gatecert.measurement import Measure, Measurement, no_measure
 from gatecert.model import (
     Deployment,
     ListenerOutage,
@@ -51,7 +52,7 @@ from gatecert.model import (
 )
 from gatecert.schedule.due import next_deployment, next_listener_check
 from gatecert.store.kept_files import KeptFiles
-from gatecert.store.protocol import Store
+from gatecert.store.protocol import HostStore
 from gatecert.verify.served_chain import ServedChain
 from gatecert.verify.verdict import probe_listeners
 from gatecert.verify.watch import all_refuse
@@ -85,9 +86,10 @@ class DeployTools:
         records: The records of deployments, likewise.
         reload_unit: Returns the systemd unit that reloads a gateway's server; None if systemd does
             not run here.
+        measure: Gets each roll-back.
     """
 
-    store: Store
+    store: HostStore
     progress: Progress
     now: Callable[[], datetime]
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -95,6 +97,7 @@ class DeployTools:
     parsed: ParsedVersions = field(default_factory=ParsedVersions)
     records: KeptFiles[Deployment] = field(default_factory=KeptFiles)
     reload_unit: Callable[[str], ReloadUnit | None] = lambda _: None
+    measure: Measure = no_measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +301,10 @@ class Deployer(ABC, Generic[Content]):
         except DeploymentError as error:
             if self.tools.cancelled.is_set():
                 return DeploymentResult("deployment interrupted; the next pass resumes it", error)
-            return self._handle_failure(content, error, absent=absent)
+            result = self._handle_failure(content, error, absent=absent)
+            if result.rolled_back:
+                self.tools.measure(Measurement.ROLLBACKS, {}, 1)
+            return result
         if copy_error is not None:
             return self._confirm_without_copies(content, copy_error, proven=proven)
         return self.confirm(content, proven=proven)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.certificate.comparison import ENOUGH_TIME
 from gatecert.deploy.parsed_versions import ParsedVersions, StoredCertificate
-from gatecert.model import GatewayState, Target, Version
+from gatecert.model import EnrolmentState, Target, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cryptography.x509 import Certificate
 
-    from gatecert.store.protocol import Store
+    from gatecert.store.protocol import HostStore
 
 A_MOMENT = timedelta(microseconds=1)
 
@@ -52,6 +52,30 @@ class Inventory:
             return max(valid, key=lambda each: each.rank(self.target, now))
         return self.live or next(iter(self.stored), None)
 
+    def in_turn(self, now: datetime, waiting: int) -> StoredCertificate | None:
+        """Return the version that ought to be served while a generation waits for its turn.
+
+        It does not wait where it is live, and not where nothing else is valid, unrevoked and as
+        good as it for clients.
+
+        Args:
+            now: Aware UTC.
+            waiting: The generation; zero if none waits.
+        """
+        wanted = self.wanted(now)
+        if wanted is None or not waiting or wanted.version.generation != waiting:
+            return wanted
+        if self.live is not None and self.live.version.generation == waiting:
+            return wanted
+        others = [
+            each
+            for each in self._valid(now)
+            if each.version.generation != waiting and not each.revoked
+        ]
+        best = max(others, key=lambda each: each.rank(self.target, now), default=None)
+        accepted = wanted.rank(self.target, now).accepted
+        return wanted if best is None or best.rank(self.target, now).accepted < accepted else best
+
     def lasting(self, now: datetime) -> StoredCertificate | None:
         """Return the best valid version, of equals the one that expires last; None if none."""
         return max(
@@ -79,27 +103,28 @@ class Inventory:
         """Return the usable version of that id; None if there is none."""
         return next((each for each in self.stored if each.version.id == version_id), None)
 
-    def with_state(self, state: GatewayState) -> Inventory:
+    def with_enrolment(self, enrolment: EnrolmentState) -> Inventory:
         """Apply the state: which roots are accepted, which certificates are revoked."""
         accepted = [
             replace(
-                each, accepted=each.trust.chain_complete and each.trust.root in state.accepted_roots
+                each,
+                accepted=each.trust.chain_complete and each.trust.root in enrolment.accepted_roots,
             )
             for each in self.stored
         ]
         stored = tuple(
-            replace(each, revoked=_is_revoked(each, accepted, state)) for each in accepted
+            replace(each, revoked=_is_revoked(each, accepted, enrolment)) for each in accepted
         )
         inventory = replace(self, stored=stored)
         return replace(inventory, live=inventory.find(self.live.version.id) if self.live else None)
 
 
 def take_inventory(  # noqa: PLR0913 - everything that decides how good a version is
-    store: Store,
+    store: HostStore,
     target: Target,
     live: str | None,
     *,
-    state: GatewayState,
+    enrolment: EnrolmentState,
     roots: tuple[Certificate, ...],
     now: datetime,
     parsed: ParsedVersions | None = None,
@@ -110,22 +135,22 @@ def take_inventory(  # noqa: PLR0913 - everything that decides how good a versio
         store: Where the versions are.
         target: The gateway.
         live: The id that the ``live`` link leads to.
-        state: The gateway's state: revocation, and untrusted roots that were accepted.
+        enrolment: The gateway's state: revocation, and untrusted roots that were accepted.
         roots: The trusted roots.
         now: Aware UTC.
         parsed: What was parsed before; None parses everything.
     """
     versions = store.versions(target.name)
     usable = (parsed or ParsedVersions()).usable(store, target, versions, roots, now)
-    inventory = Inventory(usable, None, target, versions).with_state(state)
+    inventory = Inventory(usable, None, target, versions).with_enrolment(enrolment)
     return replace(inventory, live=inventory.find(live or ""))
 
 
 def _is_revoked(
-    stored: StoredCertificate, every: Iterable[StoredCertificate], state: GatewayState
+    stored: StoredCertificate, every: Iterable[StoredCertificate], enrolment: EnrolmentState
 ) -> bool:
     """Tell whether a version is revoked, or has the key of one revoked for its key."""
-    known = state.revocation
+    known = enrolment.revocation
     if known is None or known.revoked is None:
         return False
     if stored.summary.fingerprint == known.fingerprint:

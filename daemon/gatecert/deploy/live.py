@@ -85,20 +85,20 @@ class LiveDirectory:
             return False
         if os.path.lexists(self.path) and not self.path.is_symlink():
             quarantine(self.path, "it is not a link")
-        _date_ahead(version)
+        _date_ahead(self._directory / VERSIONS / version.id)
         durable.replace_link(self.path, f"{VERSIONS}/{version.id}")
         logger.debug("swapped live=%s version=%s before=%s", self.path, version.id, before)
         return True
 
 
-def _date_ahead(version: Version) -> None:
+def _date_ahead(version: Path) -> None:
     """Set the modification time of a version's files to the next whole second.
 
     ocserv reads a file again only if it is newer, in whole seconds, than its last read. That read
     may be in this second, and a version that is put back is older.
     """
     next_second = math.floor(time.time()) + 1
-    for path in version.directory.glob("*.pem"):
+    for path in version.glob("*.pem"):
         try:
             os.utime(path, (next_second, next_second))
         except OSError as error:  # servers that do not compare times read it anyway

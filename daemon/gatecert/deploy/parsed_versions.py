@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from gatecert.store.protocol import Store
+    from gatecert.store.protocol import HostStore, Store
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class ParsedVersions:
 
     def usable(
         self,
-        store: Store,
+        store: HostStore,
         target: Target,
         versions: Iterable[Version],
         roots: tuple[Certificate, ...],
@@ -103,13 +103,13 @@ class ParsedVersions:
                 try:
                     stored = _read(store, version, pair=pair)
                 except GatecertError as error:
-                    logger.warning(
-                        "version cannot be used path=%s error=%s", version.directory, error
-                    )
+                    path = store.version_directory(version)
+                    logger.warning("version cannot be used path=%s error=%s", path, error)
                     continue
                 parsed = _Parsed(version, pair, stored, (), now.date())
                 if stored is None:
-                    logger.warning("key and certificate do not match path=%s", version.directory)
+                    path = store.version_directory(version)
+                    logger.warning("key and certificate do not match path=%s", path)
             found[version.id] = _with_trust(parsed, roots, now)
         self._parsed[target.name] = found
         return tuple(each.stored for each in found.values() if each.stored is not None)

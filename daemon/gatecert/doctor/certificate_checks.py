@@ -13,7 +13,6 @@ from gatecert.custom.missing_names import missing_names_warning
 from gatecert.doctor import codes
 from gatecert.errors import StateError
 from gatecert.model import Mode
-from gatecert.revocation.check_schedule import revocation_state_of
 from gatecert.schedule.due import LATEST_RENEWAL, certificate_in_use
 from gatecert.time_format import ago, instant
 from gatecert.verify.client_ca_request import expect_client_cas
@@ -78,7 +77,7 @@ def revocation(facts: GatewayFacts) -> Iterator[Finding]:
     """Report the last check of the CRLs; nothing before the first check."""
     if facts.live is None:
         return
-    known = revocation_state_of(facts.situation.state, facts.live.summary)
+    known = facts.situation.state.enrolment.revocation_of(facts.live.summary)
     if known is None:
         return
     if known.revoked is not None:
@@ -112,10 +111,10 @@ def _reason_for_bootstrap(facts: GatewayFacts) -> str:
     """Return why there is no other certificate, according to the last pass."""
     if certificate_in_use(facts.situation) is not None:
         return "a certificate was issued, but could not be put into service"
-    outcome = facts.situation.state.outcome
+    outcome = facts.situation.state.host.outcome
     if outcome is None:
         return "no attempt to enrol yet"
-    if facts.situation.state.failures and outcome.failed:
+    if facts.situation.state.enrolment.failures and outcome.failed:
         return "the last attempt failed, as shown below"
     code = f" [{outcome.code}]" if outcome.code else ""
     return f"last pass, {instant(outcome.at)}: {outcome.detail}{code}"

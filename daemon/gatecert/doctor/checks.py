@@ -13,6 +13,8 @@ from gatecert.doctor import (
     certificate_checks,
     codes,
     enrolment_checks,
+    fleet_checks,
+    fleet_codes,
     machine_checks,
     reload_checks,
     service_checks,
@@ -93,6 +95,36 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         (codes.DAEMON_OK, codes.DAEMON_STOPPED),
     ),
     MachineCheck(
+        "monitoring",
+        "Do metrics, the status page and notifications work?",
+        machine_checks.monitoring,
+        (codes.MONITORING_OK, codes.MONITORING_FAILS),
+    ),
+    MachineCheck(
+        "database",
+        "Can the fleet's database be used, and does it keep what it confirms?",
+        fleet_checks.database,
+        (
+            fleet_codes.DATABASE_OK,
+            *fleet_codes.OF_DATABASE.values(),
+            fleet_codes.DATABASE_ASYNCHRONOUS,
+            fleet_codes.ROLE_EXCESS,
+            codes.CLOCK_OFF,
+        ),
+    ),
+    MachineCheck(
+        "cluster",
+        "Do the hosts of the cluster give signs of life, and may they order and install?",
+        fleet_checks.hosts,
+        (
+            fleet_codes.CLUSTER_OK,
+            fleet_codes.BRAKE,
+            fleet_codes.FLEET_PAUSED,
+            fleet_codes.HOST_SILENT,
+            fleet_codes.HOST_TWICE,
+        ),
+    ),
+    MachineCheck(
         "authority",
         "Is this machine online, and does the CA answer?",
         machine_checks.authorities,
@@ -100,8 +132,15 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.AUTHORITY_OK,
             codes.AUTHORITY_UNREACHABLE,
             codes.AUTHORITY_INSECURE,
+            codes.CLIENT_CERTIFICATE,
             codes.AUTHORITY,
         ),
+    ),
+    MachineCheck(
+        "client-certificate",
+        "Until when does the CA accept gatecert's client certificate?",
+        machine_checks.client_certificates,
+        (codes.CLIENT_CERTIFICATE_OK, codes.CLIENT_CERTIFICATE_ENDS_SOON),
     ),
     MachineCheck(
         "clock",
@@ -147,6 +186,7 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
         enrolment_checks.names,
         (
             codes.NAMES_OK,
+            codes.NAMES_NOT_LOOKED_UP,
             codes.BEHIND_NAT,
             codes.NAME_PARTLY_UNKNOWN,
             *codes.BY_RESOLUTION.values(),
@@ -191,6 +231,18 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.CERTIFICATE_EXPIRED,
             codes.CERTIFICATE_ENDS_SOON,
             codes.CERTIFICATE_NAMES,
+        ),
+    ),
+    GatewayCheck(
+        "rollout",
+        "Can the hosts of the cluster use its newest certificate, and do they serve it?",
+        fleet_checks.rollout,
+        (
+            fleet_codes.ROLLOUT_OK,
+            fleet_codes.ROLLOUT_RUNS,
+            fleet_codes.GENERATION_BEHIND,
+            fleet_codes.SEALING_KEY_MISSING,
+            fleet_codes.ENROLMENT_DAMAGED,
         ),
     ),
     GatewayCheck(

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from gatecert.doctor.checks import ORDER, GatewayCheck
+from gatecert.doctor.outcome_codes import OUTCOME_CODES
 from gatecert.time_format import duration
 
 if TYPE_CHECKING:
@@ -64,10 +65,18 @@ meaning, while new fields, checks and codes may be added at any time.
 ## All checks and codes
 """
 
+OF_ATTEMPTS = """\
+## Codes of attempts
+
+What gatecert has done can also end with these codes, in its log, in `status` and in the output of
+commands. `gatecert doctor` shows them as the cause of `last-attempt-failed`. After a roll-back
+(`rolled-back`) the server has its previous certificate again.
+"""
+
 
 def text() -> str:
     """Return the whole page."""
-    return "\n".join([INTRODUCTION, *_sections()])
+    return "\n".join([INTRODUCTION, *_sections(), OF_ATTEMPTS, *_attempts()])
 
 
 def _sections() -> Iterator[str]:
@@ -81,6 +90,14 @@ def _sections() -> Iterator[str]:
         yield "|---|---|---|---|---|"
         yield from map(_row, check.codes)
         yield ""
+
+
+def _attempts() -> Iterator[str]:
+    yield "| code | severity | meaning | fix |"
+    yield "|---|---|---|---|"
+    for code in OUTCOME_CODES:
+        yield f"| `{code.name}` | {code.severity} | {code.meaning} | {code.fix} |"
+    yield ""
 
 
 def _row(code: Code) -> str:

@@ -80,6 +80,16 @@ DAEMON_STOPPED = Code(
     fix_in_container="start the container that runs gatecert run, with this volume",
 )
 
+# --------------------------------------------------------------------- monitoring
+
+MONITORING_OK = Code("monitoring-ok", OK, "metrics, status page and notifications work")
+MONITORING_FAILS = Code(
+    "monitoring-fails",
+    WARNING,
+    "nobody is shown or told there how the gateways are; certificates are renewed all the same",
+    "correct metrics, page or notify in the configuration; gatecert tries again by itself",
+)
+
 # --------------------------------------------------------------------- authorities
 
 AUTHORITY_OK = Code("authority-ok", OK, "this machine is online, and the CA answers")
@@ -96,6 +106,22 @@ AUTHORITY_INSECURE = Code(
     "correct directory_url",
 )
 AUTHORITY = Code("authority", FAILURE, "the CA returned an error", "follow the CA's error message")
+CLIENT_CERTIFICATE = Code(
+    "client-certificate",
+    FAILURE,
+    "the CA refuses gatecert's client certificate (mutual TLS), or its files cannot be used:"
+    " nothing is ordered from this CA",
+    "set client_certificate and client_key to a pair that the CA accepts",
+)
+CLIENT_CERTIFICATE_OK = Code(
+    "client-certificate-ok", OK, "the CA accepts gatecert's client certificate"
+)
+CLIENT_CERTIFICATE_ENDS_SOON = Code(
+    "client-certificate-ends-soon",
+    WARNING,
+    "from its end on, the CA refuses every request, so nothing is renewed there",
+    "replace the files of client_certificate and client_key; gatecert reads them again by itself",
+)
 CLOCK_OK = Code("clock-ok", OK, "this machine's clock agrees with the CA's")
 CLOCK_UNKNOWN = Code(
     "clock-unknown", NOTE, "the CA sent no Date header, so the clocks cannot be compared"
@@ -149,6 +175,11 @@ REGION_EXCLUDED = Code(
     "set mode: custom and import a certificate (gatecert csr, gatecert import)",
 )
 NAMES_OK = Code("names-ok", OK, "the names resolve to this gateway")
+NAMES_NOT_LOOKED_UP = Code(
+    "names-not-looked-up",
+    OK,
+    "the names are not looked up (resolution: off): no order depends on where they point",
+)
 NAME_PARTLY_UNKNOWN = Code(
     "name-partly-unknown",
     WARNING,
@@ -208,7 +239,8 @@ USE_CUSTOM_MODE = Code(
     "use-custom-mode",
     WARNING,
     "the hosts of a pair share the name, but the CA's validation reaches only one of them",
-    "set mode: custom, so that each host has its own CSR and certificate",
+    "set challenge: dns-01, which works on every host, or mode: custom, so that each host has a CSR"
+    " and certificate of its own",
 )
 CAA_OK = Code("caa-ok", OK, "CAA records let the CA issue")
 CAA_UNKNOWN = Code(

@@ -14,7 +14,7 @@ from gatecert.certificate.trust_anchor import can_anchor
 from gatecert.challenge.dns01 import lexicon_catalogue
 from gatecert.config import existence, feasibility
 from gatecert.config.configuration_finding import Finding
-from gatecert.doctor import exposure, reload_commands
+from gatecert.doctor import client_certificate_files, exposure, reload_commands
 from gatecert.errors import Problem
 from gatecert.store.directory_walk import refusal
 
@@ -57,6 +57,8 @@ def configuration_problems(
             *_dns_providers(configuration),
             *reload_commands.findings(configuration),
             *_unusable_roots(configuration, now),
+            *client_certificate_files.findings(configuration, now),
+            *_fleet(configuration, now),
             *_refused_directories(configuration),
         ]
     )
@@ -73,6 +75,14 @@ def _dns_providers(configuration: Configuration) -> Iterator[Finding]:
     for name, gateway in configuration.gateways.items():
         if gateway.ddns is not None:
             yield from lexicon_catalogue.findings(("gateways", name, "ddns"), gateway.ddns)
+
+
+def _fleet(configuration: Configuration, now: datetime) -> Iterator[Finding]:
+    """Find a login to the fleet's database, and sealing keys, that cannot be used."""
+    if configuration.fleet is not None:
+        from gatecert.doctor import fleet_files  # noqa: PLC0415 - large libraries
+
+        yield from fleet_files.findings(configuration.fleet, now)
 
 
 def _unusable_roots(configuration: Configuration, now: datetime) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from gatecert.errors import AddressInUseError, RecordNotVisibleError, Resolution
 from gatecert.model import DdnsState, ResolutionKind
 from gatecert.resolve.caa import CaaRequest, issuance_refusal
 from gatecert.resolve.region import exclusion_reason
-from gatecert.resolve.shared_hostname import custom_mode_advice
+from gatecert.resolve.shared_hostname import unreached_members_advice
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def dynamic_dns(facts: GatewayFacts) -> Iterator[Finding]:
     """Report whether gatecert keeps the address records, if it is to."""
     if not facts.target.keeps_records:
         return
-    state = facts.situation.state.ddns or DdnsState()
+    state = facts.situation.state.host.ddns or DdnsState()
     problem, name = state.problem, facts.name
     if problem is not None:
         code = codes.OF_DDNS.get(problem.code, codes.DDNS)
@@ -56,6 +56,8 @@ def dynamic_dns(facts: GatewayFacts) -> Iterator[Finding]:
 
 def names(facts: GatewayFacts) -> Iterator[Finding]:
     """Check whether the names resolve to this gateway."""
+    if not facts.target.is_looked_up:
+        yield codes.NAMES_NOT_LOOKED_UP.found("not looked up", gateway=facts.name)
     resolution = facts.resolution
     if resolution is None:
         return
@@ -74,14 +76,18 @@ def names(facts: GatewayFacts) -> Iterator[Finding]:
 
 
 def pair(facts: GatewayFacts) -> Iterator[Finding]:
-    """Check whether the hosts of a pair can be enrolled."""
-    why = custom_mode_advice(facts.target, behind_nat=facts.behind_nat)
+    """Check whether the hosts of a pair can be enrolled; those of a fleet answer for each other."""
+    if facts.cluster is not None:
+        return
+    why = unreached_members_advice(facts.target, behind_nat=facts.behind_nat)
     if why:
         yield codes.USE_CUSTOM_MODE.found(why, gateway=facts.name)
 
 
 def caa(facts: GatewayFacts) -> Iterator[Finding]:
     """Check whether CAA records let each authority issue."""
+    if not facts.target.is_looked_up:
+        return
     for report in facts.directory_reports:
         if isinstance(report, DirectoryReport):
             yield caa_finding(facts.policies, report, facts.target)

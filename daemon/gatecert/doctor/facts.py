@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.x509 import Certificate
@@ -19,7 +19,9 @@ from gatecert.client_ca.bundle_warnings import BundleWarning
 from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.deploy.reload_unit import ReloadProblem, ReloadUnit
 from gatecert.errors import AuthorityError, GatecertError, Problem, ResolutionError, StateError
-from gatecert.model import Endpoint, KeyRequest, Mode, Probe, Resolution, Target
+from gatecert.model import DatabaseProblem, Endpoint, KeyRequest, Mode, Probe, Resolution, Target
+from gatecert.model.cluster_view import ClusterView
+from gatecert.report.monitoring_status import NOT_MONITORED, MonitoringStatus
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.schedule.due import Situation
 from gatecert.verify.served_chain import ProbeFailure, ServedChain
@@ -72,6 +74,10 @@ class MachineFacts:
         missing: Things that the configuration names and that do not exist, with their lines.
         unworkable: Settings that cannot work, with their lines.
         open_listeners: Listeners where another user could answer challenges.
+        monitoring: The listeners and receivers of the running daemon.
+        cluster: What this host sees in the fleet's database, or why it sees nothing; None without
+            a fleet.
+        clock_ahead: This machine's clock less that of the fleet's database; None if unknown.
     """
 
     now: datetime
@@ -86,6 +92,9 @@ class MachineFacts:
     missing: tuple[Problem, ...] = ()
     unworkable: tuple[Problem, ...] = ()
     open_listeners: tuple[OpenListener, ...] = ()
+    monitoring: MonitoringStatus = NOT_MONITORED
+    cluster: ClusterView | DatabaseProblem | None = None
+    clock_ahead: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +138,11 @@ class GatewayFacts:
         live: The version that ``live`` points to.
         requests: Keys whose CSRs wait for a certificate signed elsewhere.
         directory_reports: The directories of its authorities, in order; empty if it never enrols.
-        resolution: The addresses of its names.
+        resolution: The addresses of its names; None if they are not looked up.
         behind_nat: Whether this host has private addresses only.
         limits: What is left of the rate limits, with the name of the authority.
-        policies: The CAA records of its names; empty if it never enrols.
+        policies: The CAA records of its names; empty if it never enrols, or if they are not looked
+            up.
         by_name: What listeners served to a client that sends the hostname (SNI).
         by_address: What they served to a client that sends no name.
         by_command: The answer of ``install.verify_command``; None if there is none.
@@ -142,6 +152,8 @@ class GatewayFacts:
         reload_problem: Why that unit does not reload the server; None if nothing is known.
         client_ca: The client CAs; an error if they cannot be read.
         client_ca_warnings: What locks out clients, now or soon.
+        cluster: What this host sees in the fleet's database; None if nothing, and for a gateway
+            that shares nothing.
     """
 
     now: datetime
@@ -163,6 +175,7 @@ class GatewayFacts:
     reload_problem: ReloadProblem | None = None
     client_ca: Bundle | StateError = field(default_factory=Bundle)
     client_ca_warnings: tuple[BundleWarning, ...] = ()
+    cluster: ClusterView | None = None
 
     @property
     def name(self) -> str:

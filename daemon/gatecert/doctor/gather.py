@@ -39,12 +39,12 @@ from gatecert.errors import (
     clean,
 )
 from gatecert.model import IdentifierType, Mode, Probe, Resolution, Target
+from gatecert.model.cluster_view import ClusterView
 from gatecert.resolve.caa import CaaResolver
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import preflight
-from gatecert.store.protocol import Store
-from gatecert.store.versions import stored_root
+from gatecert.store.protocol import HostFiles, HostStore, Store
 from gatecert.verify.verdict import probe_listeners
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class FactSources:
             that ``install.reload`` replaces, and empty if systemd does not run here.
     """
 
-    store: Store
+    store: HostStore
     state_directory: Path
     authorities: Mapping[str, RateLimitedAuthority]
     solvers: Mapping[str, Solver]
@@ -128,16 +128,16 @@ def directory_report(authority: DirectorySource) -> DirectoryReport | AuthorityE
         return error
 
 
-def _holder(store: Store) -> int | None:
+def _holder(files: HostFiles) -> int | None:
     try:
-        return store.daemon_pid()
+        return files.daemon_pid()
     except StateError:
         return None  # reported as the error of the storage
 
 
-def _storage(store: Store) -> StateError | None:
+def _storage(files: HostFiles) -> StateError | None:
     try:
-        store.check_writable()
+        files.check_writable()
     except StateError as error:
         return error
     return None
@@ -184,9 +184,11 @@ def gather_gateway_facts(
         requests=_requests(sources.store, target.name),
         directory_reports=directory_reports,
         limits=tuple(_limits(sources, target, live)) if enrols else (),
-        resolution=_resolution(sources, target),
+        resolution=_resolution(sources, target) if target.is_looked_up else None,
         behind_nat=bool(target.members) and _is_behind_nat(),
-        policies=sources.resolver.look_up_caa(domain_names(target)) if enrols else (),
+        policies=sources.resolver.look_up_caa(domain_names(target))
+        if enrols and target.is_looked_up
+        else (),
         self_tests=self_test_challenges(sources.solvers, target, directory_reports, thorough=True)
         if enrols
         else (),
@@ -196,13 +198,14 @@ def gather_gateway_facts(
             [each for each in listeners if not each.server_name], NO_SERVER_NAME
         ),
         by_command=sources.ask_command(target, live) if live is not None else None,
-        root=_root(live, sources.roots) if live is not None else None,
+        root=_root(sources.store, live, sources.roots) if live is not None else None,
         reload_unit=reload_unit,
         reload_problem=reload_problem(reload_unit, directory) if reload_unit is not None else None,
         client_ca=bundle,
         client_ca_warnings=()
         if isinstance(bundle, StateError)
         else bundle_warnings.read_warnings(target, bundle, now=sources.now()),
+        cluster=machine.cluster if enrols and isinstance(machine.cluster, ClusterView) else None,
     )
 
 
@@ -313,10 +316,12 @@ def _is_behind_nat() -> bool:
         return False  # the advice does not depend on it
 
 
-def _root(live: StoredCertificate, roots: Callable[[], Sequence[Certificate]]) -> Root | None:
+def _root(
+    store: Store, live: StoredCertificate, roots: Callable[[], Sequence[Certificate]]
+) -> Root | None:
     if live.summary.is_bootstrap:
         return None
-    stored = find_readable([stored_root(live.version)])  # not every CA sends it
+    stored = find_readable([store.stored_root(live.version)])  # not every CA sends it
     chain = find_readable([live.version.certificate, live.version.chain])
     return find_root(chain, stored, roots())
 

@@ -12,11 +12,12 @@ from gatecert.doctor.listener_checks import listener_finding
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
+    ClientCertificateError,
     DeadlineExceededError,
     ExternalAccountRequiredError,
     InsecureURLError,
 )
-from gatecert.time_format import duration
+from gatecert.time_format import day, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gatecert.doctor.finding import Finding
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
+CLIENT_CERTIFICATE_WARNING = timedelta(days=30)  # at most, before its end
 LONGEST_LEAD = timedelta(days=1)  # no public certificate is valid for much less
 MIBIBYTE = 1 << 20
 
@@ -77,6 +79,17 @@ def daemon(machine: MachineFacts) -> Iterator[Finding]:
         yield codes.DAEMON_OK.found(f"running (process {machine.daemon})")
 
 
+def monitoring(machine: MachineFacts) -> Iterator[Finding]:
+    """Report the listeners and receivers of the running daemon."""
+    for what, fix in machine.monitoring.problems:
+        yield codes.MONITORING_FAILS.found(what, fix=fix)
+    listeners, receivers = machine.monitoring.listeners, machine.monitoring.receivers
+    if (listeners or receivers) and not machine.monitoring.problems:
+        names = (f"{each.purpose} at {each.address}" for each in listeners)
+        told = (f"notifications to {each.name}" for each in receivers)
+        yield codes.MONITORING_OK.found(", ".join((*names, *told)))
+
+
 def authorities(machine: MachineFacts) -> Iterator[Finding]:
     """Check that each authority answers with a valid directory."""
     for report in machine.directory_reports.values():
@@ -91,11 +104,27 @@ def directory_failure(error: AuthorityError) -> Finding:
     match error:
         case InsecureURLError():
             code = codes.AUTHORITY_INSECURE
+        case ClientCertificateError():
+            code = codes.CLIENT_CERTIFICATE
         case AuthorityUnreachableError() | DeadlineExceededError():
             code = codes.AUTHORITY_UNREACHABLE
         case _:
             code = codes.AUTHORITY
     return code.found(error.message, fix=error.fix)
+
+
+def client_certificates(machine: MachineFacts) -> Iterator[Finding]:
+    """Report when the client certificates for authorities end."""
+    for report in machine.directory_reports.values():
+        if not isinstance(report, DirectoryReport) or report.client_certificate is None:
+            continue
+        begin = report.client_certificate.not_valid_before_utc
+        end = report.client_certificate.not_valid_after_utc
+        soon = end - min(CLIENT_CERTIFICATE_WARNING, (end - begin) / 3)
+        code = codes.CLIENT_CERTIFICATE_OK
+        if machine.now >= soon:
+            code = codes.CLIENT_CERTIFICATE_ENDS_SOON
+        yield code.found(f"the client certificate for {report.label} ends on {day(end)}")
 
 
 def clock(machine: MachineFacts) -> Iterator[Finding]:

@@ -66,7 +66,8 @@ class Preconditions:
         yield clock_finding(report, CLOCK_SKEW + backdating(report.name, in_use))
         yield terms_finding(report)
         yield profile_finding(report)
-        yield caa_finding(self.resolver.look_up_caa(domain_names(target)), report, target)
+        if target.is_looked_up:
+            yield caa_finding(self.resolver.look_up_caa(domain_names(target)), report, target)
         challenge = challenge_failure(
             self_test_challenges(self.solvers, target, [report]), target.name
         )

@@ -146,23 +146,23 @@ def attempts(facts: GatewayFacts) -> Iterator[Finding]:
     """Report pending orders, rate limits and failed attempts."""
     if not facts.enrols:
         return
-    state = facts.situation.state
-    if state.order is not None:
-        seen = f"order of {instant(state.order.created)} at {state.order.authority}"
+    enrolment, outcome = facts.situation.state.enrolment, facts.situation.state.host.outcome
+    order, again = enrolment.order, enrolment.next_attempt
+    if order is not None:
+        seen = f"order of {instant(order.created)} at {order.authority}"
         yield codes.ORDER_PENDING.found(seen, gateway=facts.name)
     yield from _authorities_left(facts)
-    outcome, again = state.outcome, state.next_attempt
     waits_for_limits = outcome is not None and outcome.code == codes.BUDGET_SPENT.name
     if outcome and waits_for_limits and again and again > facts.now and not _limits_bind(facts):
         yield codes.BUDGET_SPENT.found(outcome.detail, gateway=facts.name)
     yield from _limits(facts)
-    if not state.failures:
+    if not enrolment.failures:
         yield codes.ATTEMPTS_OK.found("no failed attempt", gateway=facts.name)
         return
     upcoming = f"; next {instant(again)}" if again else ""
-    last = f", last {instant(state.failed_at)}" if state.failed_at else ""
-    plural = "attempt" if state.failures == 1 else "attempts"
-    seen = f"{state.failures} failed {plural}{last}{upcoming}"
+    last = f", last {instant(enrolment.failed_at)}" if enrolment.failed_at else ""
+    plural = "attempt" if enrolment.failures == 1 else "attempts"
+    seen = f"{enrolment.failures} failed {plural}{last}{upcoming}"
     yield from _last_failure(facts)
     yield codes.ATTEMPTS_FAILED.found(seen, gateway=facts.name)
 
@@ -172,8 +172,9 @@ def _last_failure(facts: GatewayFacts) -> Iterator[Finding]:
 
     If a later pass has replaced the outcome, the error is that stored for the authority.
     """
-    state, outcome = facts.situation.state, facts.situation.state.outcome
-    troubles = [trouble for trouble in state.troubles if trouble.failures]
+    state = facts.situation.state
+    outcome = state.host.outcome
+    troubles = [trouble for trouble in state.enrolment.troubles if trouble.failures]
     if outcome is not None and outcome.failed and outcome.code not in OF_DEPLOYMENT:
         seen, fix = f"{instant(outcome.at)}: {outcome.detail}", outcome.fix
     elif troubles:
@@ -185,10 +186,10 @@ def _last_failure(facts: GatewayFacts) -> Iterator[Finding]:
 
 
 def _authorities_left(facts: GatewayFacts) -> Iterator[Finding]:
-    state, authorities = facts.situation.state, facts.target.authorities
-    for left in state.deferred_authorities(authorities, facts.now):
+    enrolment, authorities = facts.situation.state.enrolment, facts.target.authorities
+    for left in enrolment.deferred_authorities(authorities, facts.now):
         seen = f"{left.name}, until {instant(left.until)}: {left.reason}"
-        trouble = recorded_failure(left.name, state.troubles, facts.now)
+        trouble = recorded_failure(left.name, enrolment.troubles, facts.now)
         fix = trouble.fix if trouble is not None else ""
         yield codes.AUTHORITY_LEFT.found(seen, gateway=facts.name, fix=fix)
 
@@ -217,6 +218,7 @@ def _binds(left: RemainingAllowance, facts: GatewayFacts) -> bool:
 
 def _next_order(facts: GatewayFacts) -> datetime:
     """Return when the next order is due, whatever failed attempts and limits have delayed it to."""
-    undelayed = replace(facts.situation.state, next_attempt=None)
+    state = facts.situation.state
+    undelayed = replace(state, enrolment=replace(state.enrolment, next_attempt=None))
     due = next_due(replace(facts.situation, state=undelayed), facts.now)
     return due.at if due.action is Action.ENROL else facts.now

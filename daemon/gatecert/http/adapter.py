@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from gatecert.deadline import Deadline
+    from gatecert.http.client_certificate import ClientCertificate
 
 CONNECTIONS = 10  # to one host that are kept alive
 SLICE_SECONDS = 0.5  # how soon a stopping gatecert is noticed
@@ -55,7 +56,19 @@ class _DeadlineSocket(_DeadlineReads, socket.socket):
 
 
 class _DeadlineTLSSocket(_DeadlineReads, ssl.SSLSocket):
-    """A TLS socket with deadline reads."""
+    """A TLS socket with deadline reads.
+
+    A server refuses a client certificate after the client's handshake is complete (RFC 8446 section
+    4.4.2.4), and hangs up. Its alert, which waits to be read, says more than the failed write.
+    """
+
+    def send(self, *args: Any, **kwargs: Any) -> int:  # noqa: ANN401 - as in ssl
+        """Write once; raise the server's alert if it has hung up with one."""
+        try:
+            return super().send(*args, **kwargs)
+        except (ConnectionError, ssl.SSLEOFError):
+            self.recv(1)
+            raise
 
 
 class _DeadlineConnection(HTTPConnection):
@@ -100,7 +113,9 @@ class DeadlineAdapter(HTTPAdapter):
         """Do nothing: the context requires a trusted certificate with the right name."""
 
 
-def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
+def tls_context(
+    ca_bundle: Path | None, client_certificate: ClientCertificate | None = None
+) -> ssl.SSLContext:
     """Make a context that checks certificate and host name, with deadline sockets.
 
     The system's store is preferred, as administrators add their roots there; a machine without one
@@ -108,6 +123,7 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
 
     Raises:
         RootsError: The trust anchors cannot be read.
+        CertificateError: The client certificate or its key cannot be used.
     """
     paths = ssl.get_default_verify_paths()
     has_store = paths.cafile or (paths.capath and any(os.scandir(paths.capath)))
@@ -123,4 +139,6 @@ def tls_context(ca_bundle: Path | None) -> ssl.SSLContext:
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _DeadlineTLSSocket
+    if client_certificate is not None:
+        client_certificate.load_into(context)
     return context

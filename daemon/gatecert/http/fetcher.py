@@ -10,11 +10,14 @@ ACME requests (``acme.transport``) and CRL downloads (``revocation.crl_download`
 - The environment names proxies (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY) and nothing else: no
   .netrc, no trust anchors. No error repeats a proxy's password. No cookie is kept.
 - Connections are kept alive, but one that has been idle for long is not reused.
+- A client certificate is read again when its files have changed. If they cannot be used then, as
+  between the replacement of one and of the other, the former one is used.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import ssl
 import threading
 import time
@@ -38,7 +41,7 @@ from urllib3.exceptions import (
 )
 
 from gatecert import __version__
-from gatecert.errors import clean
+from gatecert.errors import CertificateError, clean
 from gatecert.http.adapter import (
     CONNECTIONS,
     DeadlineAdapter,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
 
     from gatecert.deadline import Deadline
+    from gatecert.http.client_certificate import ClientCertificate, Stamp
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +67,11 @@ IDLE_SECONDS = 30.0  # servers commonly close idle connections after a minute
 MAX_HOSTS = 1000  # of which the proxies are remembered
 MAX_REDIRECTS = 5
 REDIRECTS = {301, 302, 303, 307, 308}
+
+# Alerts about a client certificate (RFC 8446 section 6.2), by OpenSSL's names of the reasons.
+_CLIENT_ALERTS = re.compile(
+    r"ALERT_(CERTIFICATE_\w+|(?:BAD|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)$"
+)
 
 # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED in openssl/x509_vfy.h.
 _VALIDITY_ERRORS = {9, 10}
@@ -86,6 +95,8 @@ class FailureKind(Enum):
     UNREADABLE_ROOTS = auto()
     UNTRUSTED = auto()
     EXPIRED = auto()
+    UNUSABLE_CLIENT_CERTIFICATE = auto()
+    CLIENT_CERTIFICATE_REFUSED = auto()
     UNRESOLVED = auto()
     PROXY = auto()
     SOCKS_MISSING = auto()
@@ -100,12 +111,14 @@ class FetchError(Exception):
         url: The URL in question, which may be the target of a redirect.
         reason: A few words, cleaned.
         proxy: The proxy that a failed connection went through, without credentials.
+        status: HTTP status of a response that is too large; 0 otherwise.
     """
 
     kind: FailureKind
     url: str
     reason: str
     proxy: str = ""
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +143,7 @@ class HttpFetcher:
         scheme: ``http`` or ``https``.
         max_bytes: Largest body.
         ca_bundle: PEM file with the trust anchors for HTTPS; None means the system's.
+        client_certificate: For servers that demand one.
         adapter: Sends requests in place of the network.
         connections: The number of connections to one host that are kept alive.
         connect_seconds: The time to connect to one address.
@@ -143,6 +157,7 @@ class HttpFetcher:
         *,
         max_bytes: int,
         ca_bundle: Path | None = None,
+        client_certificate: ClientCertificate | None = None,
         adapter: BaseAdapter | None = None,
         connections: int = CONNECTIONS,
         connect_seconds: float = CONNECT_SECONDS,
@@ -155,6 +170,8 @@ class HttpFetcher:
         self._scheme = scheme
         self._max_bytes = max_bytes
         self._ca_bundle = ca_bundle
+        self._client_certificate = client_certificate
+        self._stamp: Stamp = ()
         self._adapter = adapter
         self._connections = connections
         self._lock = threading.Lock()
@@ -163,11 +180,26 @@ class HttpFetcher:
 
     def _connected(self) -> BaseAdapter:
         """Return what sends requests; threads that begin together share its connections."""
+        client = self._client_certificate
         with self._lock:
-            if self._adapter is None:
-                context = tls_context(self._ca_bundle) if self._scheme == "https" else None
-                self._adapter = DeadlineAdapter(context, self._connections)
+            stamp = client.stamp() if client is not None else ()
+            if self._adapter is None or stamp != self._stamp:
+                self._adapter = self._reconnected()
+                self._stamp = stamp
             return self._adapter
+
+    def _reconnected(self) -> BaseAdapter:
+        """Return connections with the files as they are now; former ones if they are unusable."""
+        if self._scheme != "https":
+            return DeadlineAdapter(None, self._connections)
+        try:
+            context = tls_context(self._ca_bundle, self._client_certificate)
+        except CertificateError as error:
+            if self._adapter is None:
+                raise
+            logger.warning("former client certificate still used error=%s", error)
+            return self._adapter
+        return DeadlineAdapter(context, self._connections)
 
     def fetch(
         self,
@@ -214,6 +246,9 @@ class HttpFetcher:
             return request(url, deadline)
         except RootsError as error:
             raise FetchError(FailureKind.UNREADABLE_ROOTS, url, str(error)) from error
+        except CertificateError as error:
+            kind = FailureKind.UNUSABLE_CLIENT_CERTIFICATE
+            raise FetchError(kind, url, error.message) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:
             # ValueError: raised by the libraries for some URLs that cannot be sent anywhere.
             if deadline.passed:
@@ -267,7 +302,8 @@ class HttpFetcher:
             content += piece
             if len(content) > self._max_bytes:
                 reason = f"the response has more than {self._max_bytes >> 20} MiB"
-                raise FetchError(FailureKind.TOO_LARGE, url, reason)
+                status = response.status_code
+                raise FetchError(FailureKind.TOO_LARGE, url, reason, status=status)
             if deadline.passed:
                 raise TimeoutError
         return bytes(content)
@@ -324,6 +360,9 @@ def _failure(url: str, error: Exception) -> FetchError:
             kind = FailureKind.EXPIRED if expired else FailureKind.UNTRUSTED
             text = f"its TLS certificate is not trusted: {cause.verify_message}"
             return FetchError(kind, url, text)
+        if isinstance(cause, ssl.SSLError) and (alert := _CLIENT_ALERTS.search(cause.reason or "")):
+            words = alert[1].replace("_", " ").lower()
+            return FetchError(FailureKind.CLIENT_CERTIFICATE_REFUSED, url, words)
         if isinstance(cause, NameResolutionError):
             return FetchError(FailureKind.UNRESOLVED, url, "its name does not resolve")
     return FetchError(FailureKind.CONNECTION, url, reason, proxy)

@@ -165,10 +165,10 @@ class ClientCAs:
             return
         self.warned[name] = now, bundle.id
         found = bundle_warnings.read_warnings(current.target, bundle, now=now)
-        for each in bundle_warnings.unreported(found, current.state.authority_notices):
+        for each in bundle_warnings.unreported(found, current.state.host.authority_notices):
             level = logging.WARNING if each.days else logging.ERROR
             logger.log(level, "users gateway=%s %s", name, each)
-        current.update(authority_notices=bundle_warnings.expiry_notices(found))
+        current.update_host(authority_notices=bundle_warnings.expiry_notices(found))
 
 
 def _change(current: Pass, purpose: str, make: Callable[[Bundle], bundle_change.Change]) -> Outcome:

@@ -63,15 +63,19 @@ class DryRun:
             return current.outcome(OutcomeKind.IDLE, detail)
         if region:
             return current.outcome(OutcomeKind.SKIPPED, exclusion_reason(region, target))
+        waiting = self._look_up(current) if target.is_looked_up else None
+        return waiting or self._try_authorities(current)
+
+    def _look_up(self, current: Pass) -> Outcome | None:
+        """Look the names up; return why an order would wait, or None."""
+        target = current.target
         current.tell(Stage.RESOLVE, f"looking up {target.display_name}")
         addresses = own_addresses(target.addresses)
         resolution = preflight(target, self.resolver, addresses, now=current.now())
-        if not resolution.allows_order(renewing=is_renewal(current.situation)):
-            code = BY_RESOLUTION[resolution.kind]
-            return current.outcome(
-                OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix
-            )
-        return self._try_authorities(current)
+        if resolution.allows_order(renewing=is_renewal(current.situation)):
+            return None
+        code = BY_RESOLUTION[resolution.kind]
+        return current.outcome(OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix)
 
     def _try_authorities(self, current: Pass) -> Outcome:
         issued, untried = [], []

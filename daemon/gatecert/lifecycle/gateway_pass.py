@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Container
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum
@@ -19,15 +20,27 @@ from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.client_ca_deployer import ClientCADeployer
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployer import DeployTools
-from gatecert.errors import StorageError, WorkerLostError
+from gatecert.errors import DatabaseAwayError, LeaseLostError, StorageError, WorkerLostError
 from gatecert.lifecycle import wake
 from gatecert.lifecycle.state_cache import STORAGE_PAUSE, StateCache
-from gatecert.model import GatewayState, Mode, Origin, Outcome, OutcomeKind, Stage, Target
+from gatecert.model import (
+    EnrolmentState,
+    GatewayState,
+    Mode,
+    Origin,
+    Outcome,
+    OutcomeKind,
+    Stage,
+    Target,
+    with_outcome,
+)
 from gatecert.resolve.region import excluded_region
 from gatecert.schedule.due import Situation, certificate_in_use, next_due
+from gatecert.schedule.reserve import may_be_used
 from gatecert.store.kept_files import KeptFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -35,8 +48,8 @@ if TYPE_CHECKING:
 
     from gatecert.deploy.inventory import Inventory
     from gatecert.deploy.parsed_versions import StoredCertificate
-    from gatecert.model import CertificateSummary, Due, IssuedChain, Message
-    from gatecert.store.protocol import Store
+    from gatecert.model import CertificateSummary, Due, IssuedChain, Message, RollOutWait
+    from gatecert.store.protocol import HostStore, Lease
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +84,7 @@ class Weight(IntEnum):
     WATCH = 2
     DEPLOYMENT = 3
     ENROLMENT = 4
+    EXCHANGE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +104,7 @@ class PassContext:
     excluded_regions: tuple[str, ...] = ("cn",)
     random: random.Random = field(default_factory=random.SystemRandom)
     authorities: Container[str] = ()
-    new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
+    new_deployer: Callable[[DeployTools, Target, EnrolmentState], CertificateDeployer] = (
         CertificateDeployer
     )
     bundles: KeptFiles[Bundle] = field(default_factory=KeptFiles)
@@ -98,6 +112,18 @@ class PassContext:
     def open(self, target: Target, occasion: Occasion = ROUTINE) -> Pass:
         """Begin a pass; nothing is read yet."""
         return Pass(self, target, occasion)
+
+
+class NoLease:
+    """The lease of a pass that holds none."""
+
+    def check(self) -> None:
+        """Refuse.
+
+        Raises:
+            LeaseLostError: Always.
+        """
+        raise LeaseLostError("this pass may not order: it does not hold the gateway's lease")
 
 
 class Pass:
@@ -112,6 +138,7 @@ class Pass:
         outcomes: How each stage ended, in order.
         is_unfinished: Whether an error ended the pass before its last stage.
         client_cas_failed: Whether the client CAs could not be looked after.
+        lease: The right to order, which is held in `ordering` only.
     """
 
     def __init__(self, context: PassContext, target: Target, occasion: Occasion) -> None:
@@ -121,6 +148,7 @@ class Pass:
         self.outcomes: list[tuple[Weight, Outcome]] = []
         self.is_unfinished = False
         self.client_cas_failed = False
+        self.lease: Lease = NoLease()
         self._state: GatewayState | None = None
 
     def now(self) -> datetime:
@@ -145,8 +173,38 @@ class Pass:
             cancelled=self.context.tools.cancelled,
         )
 
+    @contextmanager
+    def ordering(self) -> Iterator[None]:
+        """Hold the gateway's lease: no other host orders for it meanwhile.
+
+        Without the database, the order that is reserved for this host may be placed in the end.
+
+        Raises:
+            LeaseLostError: Another host holds it, or has changed the state since it was read.
+            DatabaseError: The database is away, and nothing may be ordered without it.
+        """
+        with ExitStack() as held:
+            try:
+                self.lease = held.enter_context(self.store.lease(self.target.name))
+            except DatabaseAwayError:
+                reserved = self._reserved_lease()
+                if reserved is None:
+                    raise
+                self.lease = held.enter_context(reserved)
+                self.tell(Stage.ORDER, "the database is away: placing the reserved order")
+            try:
+                yield
+            finally:
+                self.lease = NoLease()
+
+    def _reserved_lease(self) -> AbstractContextManager[Lease] | None:
+        in_use = self.in_use
+        if in_use is None or not may_be_used(self.state.host.database, in_use, self.now()):
+            return None
+        return self.store.reserved_lease(self.target.name, in_use.certificate_id)
+
     @property
-    def store(self) -> Store:
+    def store(self) -> HostStore:
         """The store of versions, requests and accounts."""
         return self.context.tools.store
 
@@ -197,12 +255,22 @@ class Pass:
             return
         self._state = state
         if "deployer" in vars(self):
-            self.deployer.inventory = self.deployer.inventory.with_state(state)
+            self.deployer.inventory = self.deployer.inventory.with_enrolment(state.enrolment)
+            self.deployer.waiting = self._waiting
         self.context.states.save(self.target.name, state, durably=durably)
 
-    def update(self, **changes: object) -> None:
-        """Change fields of the state and save it."""
-        self.save(replace(self.state, **changes))  # type: ignore[arg-type] # names of its fields
+    def save_enrolment(self, enrolment: EnrolmentState, *, durably: bool = False) -> None:
+        """Save the part of the state that hosts share, if it changed; see `save`."""
+        self.save(replace(self.state, enrolment=enrolment), durably=durably)
+
+    def update_enrolment(self, **changes: object) -> None:
+        """Change fields of the part of the state that hosts share, and save it."""
+        self.save_enrolment(replace(self.state.enrolment, **changes))  # type: ignore[arg-type]
+
+    def update_host(self, **changes: object) -> None:
+        """Change fields of the part of the state that is this host's, and save it."""
+        host = replace(self.state.host, **changes)  # type: ignore[arg-type] # names of its fields
+        self.save(replace(self.state, host=host))
 
     def retry_save(self) -> None:
         """Save what a pass before could not save."""
@@ -222,7 +290,10 @@ class Pass:
     @cached_property
     def deployer(self) -> CertificateDeployer:
         """Deploys versions; holds the inventory of this pass."""
-        return self.context.new_deployer(self.context.tools, self.target, self._readable_state)
+        tools, enrolment = self.context.tools, self._readable_enrolment
+        deployer = self.context.new_deployer(tools, self.target, enrolment)
+        deployer.waiting = self._waiting
+        return deployer
 
     @cached_property
     def client_cas(self) -> ClientCADeployer:
@@ -245,17 +316,36 @@ class Pass:
         return self.deployer.wanted
 
     @property
+    def in_turn(self) -> StoredCertificate | None:
+        """The version to serve here for now: the wanted one, unless it waits for its turn."""
+        return self.deployer.in_turn
+
+    @property
     def in_use(self) -> CertificateSummary | None:
         """The certificate that renewal is about; None if there is only a self-signed one."""
         return certificate_in_use(self.situation)
 
     @property
-    def _readable_state(self) -> GatewayState:
-        """The state; an empty one if it cannot be read: certificates count without it."""
+    def _readable_enrolment(self) -> EnrolmentState:
+        """The state of enrolment; empty if it cannot be read: certificates count without it."""
         try:
-            return self.state
+            return self.state.enrolment
         except StorageError:
-            return GatewayState()
+            return EnrolmentState()
+
+    @property
+    def wait(self) -> RollOutWait | None:
+        """The reason why the newest generation is not installed here now; None if it may be."""
+        try:
+            wait = self.state.host.roll_out
+        except StorageError:
+            return None
+        return wait if wait is not None and self.now() < wait.until else None
+
+    @property
+    def _waiting(self) -> int:
+        """The generation that waits for its turn on this host; zero if none does."""
+        return self.wait.generation if self.wait is not None else 0
 
     def keep(self, issued: IssuedChain) -> StoredCertificate:
         """Write a new version durably and read it back.
@@ -266,9 +356,10 @@ class Pass:
         version = self.store.add_version(
             self.target.name, issued, now=self.now(), key_group=self.target.install.key_group
         )
-        stored = self.deployer.take_inventory(self._readable_state).find(version.id)
+        stored = self.deployer.take_inventory(self._readable_enrolment).find(version.id)
         if stored is None:
-            raise StorageError(f"{version.directory}: the new version cannot be read back")
+            path = self.store.version_directory(version)
+            raise StorageError(f"{path}: the new version cannot be read back")
         return stored
 
     def accept_root(self, root: str) -> None:
@@ -278,7 +369,7 @@ class Pass:
             root: The root's name, RFC 4514 text.
         """
         logger.warning("accepts an untrusted root gateway=%s root=%s", self.target.name, root)
-        self.update(accepted_roots=(*self.state.accepted_roots, root))
+        self.update_enrolment(accepted_roots=(*self.state.enrolment.accepted_roots, root))
 
     # ------------------------------------------------------------------ what is due
 
@@ -327,7 +418,7 @@ class Pass:
         stored = self.wanted
         if stored is None or not self._has_renewal_info(stored):
             return None
-        return wake.renewal_info(self.state, stored.summary, self.now())
+        return wake.renewal_info(self.state.enrolment, stored.summary, self.now())
 
     def _has_renewal_info(self, stored: StoredCertificate) -> bool:
         """Tell whether a CA is asked when to renew this version (RFC 9773)."""
@@ -366,11 +457,13 @@ class Pass:
                 next_at=max(at, due.at),
                 wake_at=at,
             )
+            last = self.state.host
             if outcome.kind is not OutcomeKind.IDLE:
-                self.update(outcome=outcome)
-            elif self.state.outcome and self.state.outcome.code == WorkerLostError.code:
-                # Nothing was due, so the loss of the process has had no consequence.
-                self.update(outcome=outcome, failures=0, failed_at=None, next_attempt=None)
+                history = with_outcome(last.history, outcome)
+                self.update_host(outcome=outcome, history=history)
+            elif last.outcome and last.outcome.code == WorkerLostError.code:
+                self._forget_loss(last.outcome)
+                self.update_host(outcome=outcome)
             if self.context.states.is_unsaved(self.target.name):
                 again = min(at, self.now() + STORAGE_PAUSE)
                 outcome = replace(outcome, wake_at=again)
@@ -380,6 +473,14 @@ class Pass:
             action = "none: the state is read again"
             outcome = replace(outcome, next_action=action, next_at=again, wake_at=again)
         return outcome
+
+    def _forget_loss(self, lost: Outcome) -> None:
+        """Forget the loss of a process: nothing was due, so it has had no consequence.
+
+        An attempt that has failed since, on another host, counts on.
+        """
+        if self.state.enrolment.failed_at == lost.at:
+            self.update_enrolment(failures=0, failed_at=None, next_attempt=None)
 
 
 def _issued(inventory: Inventory) -> tuple[datetime, ...]:

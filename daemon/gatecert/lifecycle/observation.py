@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.protocol import Authority
 from gatecert.custom.missing_names import missing_names_warning
-from gatecert.model import Deployment, ListenerOutage, Mode, Resolution, Stage
+from gatecert.model import Deployment, GatewayState, ListenerOutage, Mode, Resolution, Stage
 from gatecert.resolve.gateway_addresses import own_addresses
 from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.preflight import (
@@ -52,7 +52,7 @@ class Observer:
 
     def resolve(self, current: Pass) -> Resolution:
         """Look up where the gateway's names point, log what changed, and save it."""
-        target, before = current.target, current.state
+        target, before = current.target, current.state.host
         current.tell(Stage.RESOLVE, f"looking up {target.display_name}")
         addresses = own_addresses(target.addresses)
         resolution = preflight(target, self.resolver, addresses, now=current.now())
@@ -70,33 +70,36 @@ class Observer:
             look_at = next_instant(target.name, resolution.at, pause)
         else:
             look_at = resolution.at + pause
-        state = replace(before, resolution=resolution, next_look=max(look_at, current.now()))
-        if before.challenge_failures and newly_points_here(before.resolution, resolution):
+        enrolment = current.state.enrolment
+        if enrolment.challenge_failures and newly_points_here(before.resolution, resolution):
             logger.info("name points here now, retrying at once gateway=%s", target.name)
-            state = replace(state, next_attempt=None)
-        current.save(state)
+            enrolment = replace(enrolment, next_attempt=None)
+        next_look = max(look_at, current.now())
+        host = replace(before, resolution=resolution, next_look=next_look)
+        current.save(GatewayState(enrolment, host))
         current.tell(Stage.RESOLVE, resolution.detail)
         return resolution
 
     def watch_names(self, current: Pass) -> None:
         """Look the names up now and then, so that a change of address is noticed."""
-        state, now = current.state, current.now()
-        if current.target.mode is not Mode.AUTOMATIC or current.excluded_region:
-            current.update(resolution=None, next_look=None)
+        host, target, now = current.state.host, current.target, current.now()
+        if target.mode is not Mode.AUTOMATIC or current.excluded_region or not target.is_looked_up:
+            current.update_host(resolution=None, next_look=None)
             return
-        if state.resolution is None:
+        if host.resolution is None:
             return
-        due = state.next_look is None or now >= state.next_look
-        if due or current.occasion.look_now or state.resolution.at > now:
+        due = host.next_look is None or now >= host.next_look
+        if due or current.occasion.look_now or host.resolution.at > now:
             resolution = self.resolve(current)
             if not resolution.points_here:
-                logger.warning("name gateway=%s %s", current.target.name, resolution.detail)
+                logger.warning("name gateway=%s %s", target.name, resolution.detail)
 
     def refresh_renewal_info(self, current: Pass) -> None:
         """Fetch renewal information if it is time to (RFC 9773 section 4.3)."""
-        stored, known, due = current.wanted, current.state.renewal, current.renewal_info_due
+        known = current.state.enrolment.renewal
+        stored, due = current.wanted, current.renewal_info_due
         if stored is None or due is None:
-            current.update(renewal=None)
+            current.update_enrolment(renewal=None)
             return
         if not current.occasion.look_now and due > current.now():
             return
@@ -111,7 +114,7 @@ class Observer:
                 renewal.next_fetch.isoformat(timespec="seconds"),
                 renewal.explanation_url or "none",
             )
-        current.update(renewal=renewal)
+        current.update_enrolment(renewal=renewal)
 
     def watch_listeners(self, current: Pass) -> str:
         """Ask the listeners now and then whether they still serve what was proven.
@@ -142,13 +145,13 @@ class Observer:
         """Warn once at each threshold that an imported certificate expires."""
         target, live, now = current.target, current.live, current.now()
         summary = live.summary if live is not None else None
-        notice = due_expiry_warning(target, current.state, summary, now)
+        notice = due_expiry_warning(target, current.state.host, summary, now)
         if notice is None:
             return
         what, fix = expiry_warning(target, summary, now)
         level = logging.WARNING if notice.days else logging.ERROR
         logger.log(level, "certificate ends gateway=%s %s fix=%s", target.name, what, fix)
-        current.update(expiry_notice=notice)
+        current.update_host(expiry_notice=notice)
 
     def warn_of_names(self, current: Pass) -> None:
         """Warn of configured names that an imported certificate does not have."""

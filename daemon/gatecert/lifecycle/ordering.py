@@ -38,9 +38,12 @@ from gatecert.errors import (
     AuthorityError,
     ChallengeError,
     ChallengeFailedError,
+    DatabaseError,
     ForbiddenKeyError,
     GatecertError,
     InterruptedOrderError,
+    LeaseLostError,
+    OrderHeldError,
 )
 from gatecert.model import AuthorityFailure, Progress, Stage, Target
 from gatecert.revocation.check_schedule import must_change_key
@@ -112,13 +115,16 @@ class Ordering:
         known = [authority.name for authority in self.known(current)]
         if force:
             self.forget(current)
-            current.update(troubles=())
+            current.update_enrolment(troubles=())
         urgent = force or is_urgent(current.situation, current.now())
-        names = authorities_to_try(known, current.state.troubles, current.now(), urgent=urgent)
+        troubles = current.state.enrolment.troubles
+        names = authorities_to_try(known, troubles, current.now(), urgent=urgent)
         failed: GatecertError | None = None
         for name, following in zip(names, (*names[1:], None), strict=True):
             try:
                 issued = self._obtain_from(current, self.authorities[name])
+            except (LeaseLostError, OrderHeldError, DatabaseError):
+                raise  # no failure of this authority, and no reason to ask another
             except GatecertError as error:
                 set_aside = self._record_failure(current, name, error, urgent=urgent)
                 if not set_aside or following is None:
@@ -126,7 +132,8 @@ class Ordering:
                 reason, failed = error.message, error
             else:
                 if not isinstance(issued, Obstacle):
-                    current.update(troubles=after_success(current.state.troubles, name))
+                    troubles = after_success(current.state.enrolment.troubles, name)
+                    current.update_enrolment(troubles=troubles)
                     return issued
                 of_one = issued.finding.code in OF_ONE_AUTHORITY
                 if not of_one or (following is None and failed is None):
@@ -170,7 +177,7 @@ class Ordering:
 
     def forget(self, current: Pass) -> None:
         """Forget the order in progress and its keys."""
-        if current.state.second_order is not None:
+        if current.state.enrolment.second_order is not None:
             self.journal(current, second=True).forget()
         self.journal(current).forget()
 
@@ -193,7 +200,7 @@ class Ordering:
         """
         return staging.obtain(
             _with_choices(current, current.target),
-            DryRunJournal(current.target, current.now),
+            DryRunJournal(current.store, current.target, current.now),
             progress=self.progress,
             cancelled=self.cancelled,
             now=current.now,
@@ -204,7 +211,7 @@ class Ordering:
         obstacle = self._obstacle_to_new_order(current, authority)
         if obstacle is not None:
             return obstacle
-        trouble = recorded_failure(authority.name, current.state.troubles, current.now())
+        trouble = recorded_failure(authority.name, current.state.enrolment.troubles, current.now())
         if trouble is not None and trouble.validation_failed and journal.pending() is None:
             self._try_staging(current, authority)
         current.tell(Stage.ORDER, f"ordering from {authority.name}")
@@ -220,12 +227,12 @@ class Ordering:
 
     def _obstacle_to_new_order(self, current: Pass, authority: Authority) -> Obstacle | None:
         """Check for obstacles unless an order is in progress, which is resumed in any case."""
-        order = current.state.order
+        order = current.state.enrolment.order
         if order is not None and order.authority == authority.name:
             return None
         obstacle = self.obstacle(current, authority)
         if obstacle is None:
-            current.update(obstruction=None)
+            current.update_host(obstruction=None)
         return obstacle
 
     def _order(
@@ -294,15 +301,16 @@ class Ordering:
         self, current: Pass, name: str, error: GatecertError, *, urgent: bool
     ) -> bool:
         """Record a failure; return whether the authority is set aside for it."""
-        state, now = current.last_known, current.now()
-        troubles = after_failure(state.troubles, name, error, now, urgent=urgent)
-        current.save(replace(state, troubles=troubles))
+        known, now = current.last_known, current.now()
+        troubles = after_failure(known.enrolment.troubles, name, error, now, urgent=urgent)
+        current.save(replace(known, enrolment=replace(known.enrolment, troubles=troubles)))
         return skipped_until(name, troubles, now) is not None
 
     def _record_obstacle(self, current: Pass, name: str, obstacle: Obstacle) -> None:
         now = current.now()
         trouble = AuthorityFailure(name, now, 0, now + obstacle.again, obstacle.finding.seen)
-        current.update(troubles=(*after_success(current.state.troubles, name), trouble))
+        others = after_success(current.state.enrolment.troubles, name)
+        current.update_enrolment(troubles=(*others, trouble))
 
 
 def _key_to_reuse(current: Pass, target: Target) -> bytes | None:
@@ -310,7 +318,7 @@ def _key_to_reuse(current: Pass, target: Target) -> bytes | None:
     stored = current.wanted
     if stored is None or stored.summary.is_bootstrap:
         return None
-    if must_change_key(current.state, stored.summary):
+    if must_change_key(current.state.enrolment, stored.summary):
         return None
     halves = (False, True) if stored.summary.second is not None else (False,)
     keys = [current.store.private_key(stored.version, second=half) for half in halves]

@@ -5,6 +5,7 @@ This module alone knows the order of the stages. Each path reads like the line a
 - ``_bootstrap``: no usable certificate → a self-signed one, in place at once.
 - ``_enrol``: due → names point here → checks pass → ordered → installed → proven.
 - ``import_certificate``: uploaded → checked → installed → proven (``certificate_import.py``).
+- ``host_exchange``: obtained by another host → copied, then deployed like any other, and reported.
 - ``_watch_listeners``: proven before, something else served now → reloaded → proven again.
 - ``_deploy``: installed → reloaded → proven; the best certificate stays in place (``deploy/``).
 
@@ -19,6 +20,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -36,27 +38,37 @@ from gatecert.deploy.reload_unit import ReloadUnit
 from gatecert.doctor.codes import BY_RESOLUTION
 from gatecert.doctor.finding import Finding
 from gatecert.errors import (
+    DatabaseError,
     DeploymentError,
     GatecertError,
     InterruptedOrderError,
+    LeaseLostError,
+    OrderHeldError,
     RateLimitBudgetError,
     StorageError,
     WorkerLostError,
 )
+from gatecert.lifecycle import host_exchange, reserving, shared_schedule
 from gatecert.lifecycle.certificate_import import CertificateImport
 from gatecert.lifecycle.client_cas import ClientCAs
 from gatecert.lifecycle.dry_run import DryRun
-from gatecert.lifecycle.failures import failure, obstructed, postponed
+from gatecert.lifecycle.failures import (
+    failure,
+    not_ordered,
+    obstructed,
+    postponed,
+)
 from gatecert.lifecycle.gateway_pass import ROUTINE, Occasion, Pass, PassContext, Weight
 from gatecert.lifecycle.observation import Observer
 from gatecert.lifecycle.ordering import Obstacle, Ordering
 from gatecert.lifecycle.record_keeping import Keeper, RecordKeeping
 from gatecert.lifecycle.revocation_watch import RevocationWatch
 from gatecert.lifecycle.state_cache import StateCache
+from gatecert.measurement import Measure, no_measure
 from gatecert.model import (
     Action,
     Due,
-    GatewayState,
+    EnrolmentState,
     Mode,
     Outcome,
     OutcomeKind,
@@ -68,7 +80,7 @@ from gatecert.resolve.lookup import AddressResolver
 from gatecert.resolve.region import exclusion_reason
 from gatecert.revocation.crl_lookup import RevocationLookup
 from gatecert.schedule.due import is_renewal, next_due
-from gatecert.store.protocol import Store
+from gatecert.store.protocol import HostStore
 from gatecert.time_format import day, instant
 
 if TYPE_CHECKING:
@@ -95,10 +107,12 @@ class Pipeline:
         reload_unit: Returns the systemd unit that reloads a gateway's server, as in `DeployTools`.
         new_deployer: Makes the certificate deployer of a pass.
         keeper: Returns what keeps the address records of a gateway with dynamic DNS.
+        measure: Gets what deployments measure.
+        seen: Is given each pass that has ended, while its gateway is still locked.
         states: The state of every gateway.
     """
 
-    store: Store
+    store: HostStore
     resolver: AddressResolver
     authorities: Mapping[str, Authority]
     progress: Progress
@@ -111,10 +125,12 @@ class Pipeline:
     lists: RevocationLookup | None = None
     roots: Callable[[Target], tuple[Certificate, ...]] = lambda _: load_trusted_roots()
     reload_unit: Callable[[str], ReloadUnit | None] = lambda _: None
-    new_deployer: Callable[[DeployTools, Target, GatewayState], CertificateDeployer] = (
+    new_deployer: Callable[[DeployTools, Target, EnrolmentState], CertificateDeployer] = (
         CertificateDeployer
     )
     keeper: Callable[[Target], Keeper] | None = None
+    measure: Measure = no_measure
+    seen: Callable[[Pass], None] | None = None
     states: StateCache = field(init=False)
     client_cas: ClientCAs = field(init=False)
     ordering: Ordering = field(init=False)
@@ -134,6 +150,7 @@ class Pipeline:
                 self.cancelled,
                 self.roots,
                 reload_unit=self.reload_unit,
+                measure=self.measure,
             ),
             self.states,
             self.excluded_regions,
@@ -180,10 +197,13 @@ class Pipeline:
         try:
             with current.lock("running a pass"):
                 outcome = self._guarded(current, self._pass)
+                host_exchange.report(current)
+                shared_schedule.tell(current)
+                reserving.reserve(current)
                 outcome = replace(outcome, seconds=round(time.monotonic() - started, 3))
-                return current.finish(outcome)
+                return self._finish(current, outcome)
         except StorageError as error:
-            return current.finish(failure(current, error))
+            return self._finish(current, failure(current, error))
 
     def count_loss(self, target: Target, reason: str) -> Outcome:
         """Count a failure for a gateway during whose pass the process was lost.
@@ -200,8 +220,8 @@ class Pipeline:
             fix="no action needed; if it is lost again, report it with the lines of the log",
         )
         with self.store.lock_gateway(target.name, "counting a failure", wait=0):
-            outcome = current.finish(failure(current, error))
-            paused = current.last_known.next_attempt or outcome.wake_at
+            outcome = self._finish(current, failure(current, error))
+            paused = current.last_known.enrolment.next_attempt or outcome.wake_at
             return replace(outcome, wake_at=paused)
 
     def dry_run(self, target: Target, *, wait: float) -> Outcome:
@@ -249,6 +269,7 @@ class Pipeline:
         if current.held_back_until is not None:
             return current.outcome(OutcomeKind.IDLE, "the state cannot be written for now")
         current.retry_save()
+        refused = host_exchange.receive(current)
         self._settle_order(current)
         self._accept_untrusted(current)
         if self.keeper is not None:
@@ -263,8 +284,16 @@ class Pipeline:
         self.client_cas.tend(current)
         if self._revocation.look(current):
             self._do_what_is_due(current)
+        current.add(Weight.EXCHANGE, refused)
         current.is_unfinished = False
         return self._report(current)
+
+    def _finish(self, current: Pass, outcome: Outcome) -> Outcome:
+        """Complete and save an outcome; have the pass seen."""
+        outcome = current.finish(outcome)
+        if self.seen is not None:
+            self.seen(current)
+        return outcome
 
     def _report(self, current: Pass) -> Outcome:
         """Choose the outcome of a pass: an excluded region, what was done, or what comes next."""
@@ -309,6 +338,8 @@ class Pipeline:
             return stage(current)
         except InterruptedOrderError as error:
             return current.outcome(OutcomeKind.WAITING, error.message)
+        except (LeaseLostError, OrderHeldError, DatabaseError) as error:
+            return not_ordered(current, error)
         except RateLimitBudgetError as error:
             return postponed(current, error)
         except GatecertError as error:
@@ -320,7 +351,7 @@ class Pipeline:
     # ------------------------------------------------------------------ bootstrap
 
     def _prepare_certificate(self, current: Pass) -> Outcome | None:
-        wanted = current.wanted
+        wanted = current.in_turn
         if current.live is None and wanted is not None:
             return self._restore(current, wanted)
         due = next_due(current.situation, current.now())
@@ -358,20 +389,27 @@ class Pipeline:
 
     def _enrol(self, current: Pass, situation: Situation) -> Outcome:
         self.store.check_writable()
-        resolution = self._observer.resolve(current)
-        if not resolution.allows_order(renewing=is_renewal(situation)):
-            return _waiting(current, resolution)
+        if current.target.is_looked_up:
+            resolution = self._observer.resolve(current)
+            if not resolution.allows_order(renewing=is_renewal(situation)):
+                return _waiting(current, resolution)
         before = current.in_use
-        issued = self.ordering.obtain(current)
-        if isinstance(issued, Obstacle):
-            return obstructed(current, issued.finding, issued.again)
-        stored = current.keep(issued)
-        self._forget_order(current)
+        shared_schedule.tell(current)
+        with current.ordering():
+            issued = self.ordering.obtain(current)
+            if isinstance(issued, Obstacle):
+                return obstructed(current, issued.finding, issued.again)
+            stored = current.keep(issued)
+            self._forget_order(current)
         for note in issued.notes:
             logger.warning("note gateway=%s %s", current.target.name, note)
         if current.occasion.accept_untrusted:
             _accept_root(current, stored)
         _refuse_worse(current, stored)
+        with suppress(DatabaseError):
+            host_exchange.await_turn(current)
+        if current.wait is not None:
+            return current.outcome(OutcomeKind.WAITING, current.wait.reason, fix=current.wait.fix)
         deployed = self._deploy(current, stored)
         if deployed.kind is not OutcomeKind.DEPLOYED:
             return deployed
@@ -394,18 +432,29 @@ class Pipeline:
             _accept_root(current, newest)
 
     def _settle_order(self, current: Pass) -> None:
-        """Close an order whose certificate was stored just before a crash."""
-        order = current.state.order
-        if order is None:
-            if current.state.second_order is not None:
-                self.ordering.journal(current, second=True).forget()
-            self.ordering.journal(current).forget_keys()
-        elif any(version.order_url == order.url for version in current.inventory.versions):
-            self._forget_order(current)
+        """Close an order whose certificate was stored just before a crash.
+
+        Another host that orders now does that itself. Without the database, a later pass does it.
+        """
+        if not self._has_finished_order(current):
+            return
+        with suppress(LeaseLostError, DatabaseError), current.ordering():
+            if current.state.enrolment.order is not None:
+                self._forget_order(current)
+            else:
+                self.ordering.forget(current)
+
+    def _has_finished_order(self, current: Pass) -> bool:
+        """Tell whether an order was left whose certificate is stored, or a part of one."""
+        enrolment = current.state.enrolment
+        if enrolment.order is None:
+            return enrolment.second_order is not None or self.ordering.journal(current).has_keys
+        url = enrolment.order.url
+        return any(version.order_url == url for version in current.inventory.versions)
 
     def _forget_order(self, current: Pass) -> None:
         """Forget the order and earlier failures: the certificate is stored."""
-        current.update(
+        current.update_enrolment(
             failures=0,
             failed_at=None,
             next_attempt=None,
@@ -432,7 +481,7 @@ class Pipeline:
         current.add(Weight.WATCH, outcome)
 
     def _deploy(self, current: Pass, stored: StoredCertificate | None = None) -> Outcome:
-        stored = stored or current.wanted
+        stored = stored or current.in_turn
         if stored is None:
             raise StorageError(f"gateway {current.target.name} has no usable certificate")
         result = current.deployer.deploy(stored)
@@ -453,7 +502,8 @@ class Pipeline:
 def _waiting(current: Pass, resolution: Resolution) -> Outcome:
     """Wait until the names point here; say why dynamic DNS does not make them."""
     code = BY_RESOLUTION[resolution.kind]
-    problem = current.state.ddns.problem if current.state.ddns is not None else None
+    ddns = current.state.host.ddns
+    problem = ddns.problem if ddns is not None else None
     if problem is None:
         return current.outcome(OutcomeKind.WAITING, resolution.detail, code=code.name, fix=code.fix)
     # Without the advice of the look-up, which is about another dynamic-DNS client.
@@ -463,8 +513,8 @@ def _waiting(current: Pass, resolution: Resolution) -> Outcome:
 
 def _due(current: Pass, situation: Situation, done: set[Action]) -> Due:
     if current.occasion.look_now and Action.ENROL not in done:
-        state = replace(situation.state, next_look=None, obstruction=None)
-        situation = replace(situation, state=state)
+        host = replace(situation.state.host, next_look=None, obstruction=None)
+        situation = replace(situation, state=replace(situation.state, host=host))
     enrollable = situation.target.mode is Mode.AUTOMATIC and not situation.excluded_region
     forced = current.occasion.force and not done - {Action.BOOTSTRAP}
     if forced and enrollable and situation.live is not None:
@@ -480,6 +530,8 @@ def _nothing_due(current: Pass) -> Outcome:
             f" gatecert import {target.name}"
         )
         return current.outcome(OutcomeKind.IDLE, detail)
+    if current.wait is not None:
+        return current.outcome(OutcomeKind.IDLE, current.wait.reason, fix=current.wait.fix)
     due = next_due(current.situation, current.now())
     detail = f"nothing is due until {instant(due.at)} ({due.action}: {due.reason})"
     return current.outcome(OutcomeKind.IDLE, detail)

@@ -47,17 +47,17 @@ class RecordKeeping:
 
     def tend(self, current: Pass) -> None:
         """Publish the addresses of a gateway if that is due."""
-        before = current.state.ddns
+        before = current.state.host.ddns
         if not current.target.keeps_records:
-            current.update(ddns=None)
+            current.update_host(ddns=None)
             return
         occasion = current.occasion
         after = self._keep(current, before, asked=occasion.look_now or occasion.force)
         _report(current, before, after)
         if after.published_at != (before.published_at if before is not None else None):
-            current.update(ddns=after, next_look=None)
+            current.update_host(ddns=after, next_look=None)
         else:
-            current.update(ddns=after)
+            current.update_host(ddns=after)
 
     def _keep(self, current: Pass, before: DdnsState | None, *, asked: bool) -> DdnsState:
         now = current.now()

@@ -23,10 +23,8 @@ from gatecert.revocation.check_schedule import (
     is_due,
     is_final,
     next_check,
-    revocation_state_of,
 )
 from gatecert.revocation.crl_lookup import RevocationLookup
-from gatecert.store.versions import stored_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,8 +34,9 @@ if TYPE_CHECKING:
 
     from gatecert.deploy.parsed_versions import StoredCertificate
     from gatecert.lifecycle.gateway_pass import Pass
-    from gatecert.model import GatewayState, Target
+    from gatecert.model import EnrolmentState, Target
     from gatecert.revocation.crl_lookup import RevocationReport
+    from gatecert.store.protocol import Store
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +66,12 @@ class RevocationWatch:
         """Check for a compromised key before it is reused at the authority's request."""
         if not current.target.key.reuse:
             return
-        renewal, stored = current.state.renewal, self._watched(current)
+        renewal, stored = current.state.enrolment.renewal, self._watched(current)
         if renewal is None or renewal.renew_at is None or renewal.renew_at > current.now():
             return
         if stored is None or stored.summary.certificate_id != renewal.certificate_id:
             return
-        known = revocation_state_of(current.state, stored.summary)
+        known = current.state.enrolment.revocation_of(stored.summary)
         if known is None or known.checked is None or is_due(known, current.now()):
             self._look(current, at_once=True)
 
@@ -80,7 +79,7 @@ class RevocationWatch:
         stored = self._watched(current)
         if stored is None or self.cancelled.is_set():
             return False
-        known = revocation_state_of(current.state, stored.summary)
+        known = current.state.enrolment.revocation_of(stored.summary)
         if known is not None and is_final(known):
             return False
         if not at_once and known is None:
@@ -88,12 +87,12 @@ class RevocationWatch:
             return False
         if not at_once and known is not None and not is_due(known, current.now()):
             return False
-        report = self._ask(stored)
+        report = self._ask(current.store, stored)
         if report is None:
             return False
         fresh = self._after(report, known, stored, current.now())
         _log(current, known, fresh)
-        current.save(with_revocation_state(current.state, current.target, fresh))
+        _save(current, fresh)
         return fresh.revoked is not None and (known is None or known.revoked is None)
 
     def _watched(self, current: Pass) -> StoredCertificate | None:
@@ -109,16 +108,16 @@ class RevocationWatch:
         """Set the instant of the first look; no CRL lists a certificate that was just issued."""
         if _names_crls(stored):
             at = first_check(current.now(), self.random)
-            fresh = RevocationState(stored.summary.fingerprint, at)
-            current.save(with_revocation_state(current.state, current.target, fresh))
+            _save(current, RevocationState(stored.summary.fingerprint, at))
 
-    def _ask(self, stored: StoredCertificate) -> RevocationReport | None:
+    def _ask(self, store: Store, stored: StoredCertificate) -> RevocationReport | None:
         """Look up a version, of which one certificate or two may be revoked."""
         combined: RevocationReport | None = None
         for certificate in _certificates(stored):
             if self.lists is None:
                 return None
-            report = self.lists.look_up(certificate, _issuers(stored), self.cancelled)
+            issuers = _issuers(store, stored)
+            report = self.lists.look_up(certificate, issuers, self.cancelled)
             if report is not None and report.entry is not None:
                 return report
             combined = _combine(combined, report)
@@ -156,16 +155,21 @@ class RevocationWatch:
 
 
 def with_revocation_state(
-    state: GatewayState, target: Target, fresh: RevocationState
-) -> GatewayState:
-    """Return the state with what is known of the revocation.
+    enrolment: EnrolmentState, target: Target, fresh: RevocationState
+) -> EnrolmentState:
+    """Return the state of enrolment with what is known of the revocation.
 
     An order in progress is dropped if it may use a compromised key.
     """
-    state = replace(state, revocation=fresh)
+    enrolment = replace(enrolment, revocation=fresh)
     if fresh.revoked is not None and fresh.new_key and target.key.reuse:
-        state = replace(state, order=None, second_order=None)
-    return state
+        enrolment = replace(enrolment, order=None, second_order=None)
+    return enrolment
+
+
+def _save(current: Pass, fresh: RevocationState) -> None:
+    enrolment = with_revocation_state(current.state.enrolment, current.target, fresh)
+    current.save_enrolment(enrolment)
 
 
 def not_replaced(target: Target, region: str) -> str:
@@ -230,9 +234,9 @@ def _combine(
     return replace(one, ends=ends, problem=one.problem or other.problem)
 
 
-def _issuers(stored: StoredCertificate) -> Sequence[Certificate]:
+def _issuers(store: Store, stored: StoredCertificate) -> Sequence[Certificate]:
     """Return candidates for the issuer of the certificate."""
     version = stored.version
-    roots = [stored_root(version), stored_root(version, second=True)]
+    roots = [store.stored_root(version), store.stored_root(version, second=True)]
     texts = [version.chain, version.second_chain, *roots]
     return (*find_readable(texts), *load_trusted_roots())

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 from gatecert.acme.revocation_request import Revocation, RevocationResult, Signature
 from gatecert.errors import AuthorityError, WrongUsageError
 from gatecert.lifecycle.revocation_watch import with_revocation_state
-from gatecert.model import RevocationReason, RevocationState
+from gatecert.model import GatewayState, RevocationReason, RevocationState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,7 +176,8 @@ def _record(
         source=OPERATOR,
         new_key=new_key,
     )
-    state = with_revocation_state(current.state, current.target, fresh)
+    enrolment = with_revocation_state(current.state.enrolment, current.target, fresh)
     # Earlier failures do not delay the replacement.
-    current.save(replace(state, next_attempt=None, obstruction=None))
+    enrolment = replace(enrolment, next_attempt=None)
+    current.save(GatewayState(enrolment, replace(current.state.host, obstruction=None)))
     return new_key

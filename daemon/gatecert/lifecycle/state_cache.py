@@ -1,9 +1,9 @@
 """The state of gateways, also while the disk cannot be written.
 
 State that cannot be saved stays in this process and counts until it can be saved. Meanwhile the
-gateway is held back: no order is placed whose result could not be stored. The cached state gives
-way to what a command has written since. State that exists but cannot be read is not taken for an
-empty one: nothing is done and nothing is written until it can be read.
+gateway is held back: no order is placed whose result could not be stored. Either part of the cached
+state gives way to what a command or another host has written since. State that exists but cannot be
+read is not taken for an empty one: nothing is done and nothing is written until it can be read.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from gatecert.errors import StorageError
-from gatecert.model import GatewayState
+from gatecert.model import EnrolmentState, GatewayState, HostState
 from gatecert.store.codec import decode, encode
 from gatecert.store.protocol import Store
 
 logger = logging.getLogger(__name__)
+
+Part = TypeVar("Part", EnrolmentState, HostState)
 
 STORAGE_PAUSE = timedelta(seconds=30)
 
@@ -107,13 +110,26 @@ class StateCache:
                 self.unsaved[gateway] = decode(GatewayState, before.encode())
 
     def _give_way(self, gateway: str) -> None:
-        """Discard unsaved state if a command has written the file since."""
+        """Discard either part of an unsaved state that somebody else has written since."""
         if gateway not in self.unsaved:
             return
         try:
             found = self.store.state(gateway)
         except StorageError:
             return
-        if found not in (self.unsaved[gateway], self.known[gateway]):
+        before, known = self.unsaved[gateway], self.known[gateway]
+        latest = GatewayState(
+            _latest(found.enrolment, before.enrolment, known.enrolment),
+            _latest(found.host, before.host, known.host),
+        )
+        if latest == known:
+            return
+        logger.warning("another process changed the state gateway=%s", gateway)
+        self.known[gateway], self.unsaved[gateway] = latest, found
+        if latest == found:
             del self.unsaved[gateway]
-            logger.warning("another process changed the state gateway=%s", gateway)
+
+
+def _latest(found: Part, before: Part, known: Part) -> Part:
+    """Return what this process knows, unless the store holds what it neither read nor wrote."""
+    return known if found in (before, known) else found

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
-from gatecert.revocation.check_schedule import is_final, revocation_state_of
+from gatecert.revocation.check_schedule import is_final
 from gatecert.schedule.due import next_watch
 from gatecert.schedule.expiry_warnings import due_expiry_warning
 from gatecert.schedule.spread import next_instant
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
     from gatecert.client_ca.client_ca_deployer import ClientCADeployer
     from gatecert.deploy.inventory import Inventory
-    from gatecert.model import CertificateSummary, GatewayState
+    from gatecert.model import CertificateSummary, EnrolmentState
     from gatecert.schedule.due import Situation
 
 RARELY = timedelta(days=1)
 CLIENT_CA_LOOK = timedelta(hours=1)  # at what ends or is missing
 CLIENT_CA_RETRY = timedelta(minutes=1)  # after an error
 LONGEST_FETCH = timedelta(days=1)
+DATABASE_RETRY = timedelta(minutes=1)
+ROLL_OUT_LOOK = timedelta(minutes=5)  # at what other hosts report, without a hint that they have
 
 
 def looks(situation: Situation, inventory: Inventory, now: datetime) -> Iterator[datetime]:
@@ -42,28 +44,35 @@ def looks(situation: Situation, inventory: Inventory, now: datetime) -> Iterator
         inventory: The versions of the gateway.
         now: Aware UTC.
     """
-    state, target = situation.state, situation.target
+    host, target = situation.state.host, situation.target
     yield next_instant(target.name, now, RARELY)
     if target.keeps_records:
-        yield state.ddns.next_look or now if state.ddns is not None else now
+        yield host.ddns.next_look or now if host.ddns is not None else now
+    if host.database is not None:
+        yield now + DATABASE_RETRY
+    if host.roll_out is not None and now < host.roll_out.until:
+        yield min(host.roll_out.until, now + ROLL_OUT_LOOK)
     for at in (
         next_watch(situation, now),
-        state.next_look if state.resolution is not None else None,
+        host.next_look if host.resolution is not None else None,
         inventory.next_change(now),
     ):
         if at is not None:
             yield at
-    if due_expiry_warning(target, state, situation.live, now) is not None:
+    if due_expiry_warning(target, host, situation.live, now) is not None:
         yield now
     wanted = inventory.wanted(now)
-    revocation = revocation_state_of(state, wanted.summary if wanted is not None else None)
+    summary = wanted.summary if wanted is not None else None
+    revocation = situation.state.enrolment.revocation_of(summary)
     if revocation is not None and revocation.next_look > now and not is_final(revocation):
         yield revocation.next_look
 
 
-def renewal_info(state: GatewayState, certificate: CertificateSummary, now: datetime) -> datetime:
+def renewal_info(
+    enrolment: EnrolmentState, certificate: CertificateSummary, now: datetime
+) -> datetime:
     """Return when to ask the CA when to renew the certificate."""
-    known = state.renewal
+    known = enrolment.renewal
     if known is None or known.certificate_id != certificate.certificate_id:
         return now
     return now if known.next_fetch > now + LONGEST_FETCH else known.next_fetch

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 
 from gatecert.model.certificate import Origin
 from gatecert.model.target import Endpoint
@@ -13,20 +12,22 @@ from gatecert.model.target import Endpoint
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A stored key and certificate of a gateway, below ``versions/<id>``.
+    """A stored key and certificate of a gateway.
 
     Attributes:
         id: Sortable by age.
-        directory: Absolute path.
+        gateway: Its name.
         origin: None where ``meta.json`` was lost; the certificate itself then decides.
         certificate: The leaf, PEM.
         chain: The intermediates, PEM.
         second_certificate: The leaf of the other key algorithm, PEM; empty where there is none.
         second_chain: Its intermediates, PEM.
+        generation: Its number among those that all hosts of a cluster install; zero for a version
+            of this host only.
     """
 
     id: str
-    directory: Path
+    gateway: str
     certificate: bytes
     chain: bytes
     origin: Origin | None = None
@@ -35,6 +36,7 @@ class Version:
     created: datetime | None = None
     second_certificate: bytes = b""
     second_chain: bytes = b""
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,17 @@ class Deployment:
     answered: tuple[str, ...] = ()
     proven: tuple[str, ...] = ()
     mixed: bool = False
+
+
+class DeploymentOutcome(StrEnum):
+    """The outcome of a version that a cluster shares, on one host."""
+
+    PENDING = "pending"
+    """Not tried yet, or nothing can tell."""
+    PROVEN = "proven"
+    ROLLED_BACK = "rolled-back"
+    FAILED = "failed"
+    """In place, and not served."""
 
 
 class FailureKind(StrEnum):

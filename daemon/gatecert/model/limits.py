@@ -1,10 +1,20 @@
-"""Rate limits of a CA, and the requests that count against them."""
+"""Rate limits of a CA, and the requests that count against them.
+
+A request reaches the CA later than it is counted here, with varying delay, so every period is
+extended by `IN_TRANSIT`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+IN_TRANSIT = timedelta(minutes=5)  # as long as an order may take
 
 _UNITS = (
     ("day", timedelta(days=1)),
@@ -31,6 +41,14 @@ class RateLimit:
         number = self.period / length
         return f"{number:g} {unit}{'' if number == 1 else 's'}"
 
+    def begin(self, now: datetime) -> datetime:
+        """Return the instant up to which requests no longer count."""
+        return now - (self.period + IN_TRANSIT)
+
+    def end(self, instant: datetime) -> datetime:
+        """Return the instant from which a request no longer counts."""
+        return instant + self.period + IN_TRANSIT
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -43,6 +61,8 @@ class Limits:
         duplicates: Certificates for exactly the same names.
         replacements: Duplicates that replace the previous one, which CAs do not count.
         failed_validations: Per name and account.
+        most_orders: Orders in progress at the same time, by all hosts of a fleet together; a
+            process alone keeps it by itself (``acme.load_limit``).
     """
 
     new_accounts: RateLimit | None = None
@@ -51,6 +71,7 @@ class Limits:
     duplicates: RateLimit | None = None
     replacements: RateLimit | None = None
     failed_validations: RateLimit | None = None
+    most_orders: int | None = field(default=None, kw_only=True)
 
 
 class RequestKind(StrEnum):
@@ -81,6 +102,107 @@ class CountedRequest:
     account: str = ""
     names: tuple[str, ...] = ()
     noticed: datetime | None = None
+
+
+class CountedBy(StrEnum):
+    """The groupings of requests, in each of which a limit counts some together."""
+
+    ALL = "all"
+    ACCOUNT = "account"
+    ACCOUNT_AND_NAMES = "account-and-names"
+    NAMES = "names"
+    REGISTERED_DOMAIN = "registered-domain"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestGroup:
+    """The requests that a limit counts together, as a key that every store can look up.
+
+    Attributes:
+        value: The account, names or domain that they share; see `request_groups.groups_of`.
+    """
+
+    kind: RequestKind
+    by: CountedBy
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimit:
+    """A limit on one group of requests.
+
+    Attributes:
+        what: The requests in messages: "certificates below example.com".
+    """
+
+    allowance: RateLimit
+    group: RequestGroup
+    what: str
+
+    def reached(self, instants: Sequence[datetime]) -> LimitReached | None:
+        """Return until when the limit forbids another request; None if it allows one.
+
+        Args:
+            instants: From when the newest requests of the group count, oldest first, without those
+                that no longer count, and no more than the allowance.
+        """
+        if len(instants) < self.allowance.count:
+            return None
+        return LimitReached(self.allowance.end(instants[0]), f"{self.what}: {self.allowance}")
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """Until when a limit forbids a request, and the limit in words."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderHeld:
+    """A reason of the fleet, no limit of the CA, for which an order is not placed now.
+
+    Attributes:
+        pause: After which it may be tried again.
+        reason: Completes "the order waits …", one line.
+        fix: What to do about it, one line.
+    """
+
+    pause: timedelta
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUse:
+    """The use of a limit by one group.
+
+    Attributes:
+        used: How many of its requests count now.
+        names: The names in the latest of them.
+    """
+
+    used: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expenses:
+    """Requests to a CA that are sent together, or not at all.
+
+    Attributes:
+        now: The CA's time, aware UTC.
+        counted: The requests, counted before they are sent.
+        following: Requests that will follow; the limits must allow them too.
+        validated: URL of an order none of whose validations has failed, so that they no longer
+            count; may be empty.
+    """
+
+    now: datetime
+    counted: tuple[CountedRequest, ...] = ()
+    following: tuple[CountedRequest, ...] = ()
+    validated: str = ""
 
 
 @dataclass(frozen=True, slots=True)

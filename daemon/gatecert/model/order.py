@@ -15,13 +15,19 @@ class KeyRequest:
 
     Attributes:
         id: Name of its directory below ``requests/``.
+        private_key: PEM; empty if a gateway in the field keeps it.
         csr: Certificate signing request, PEM.
+        generation: Of the certificate that is ordered for all hosts of a cluster; zero for a
+            request of this host only.
+        directory_url: Where it is ordered, with a generation.
     """
 
     id: str
     created: datetime
     private_key: bytes = field(repr=False)
     csr: bytes
+    generation: int = 0
+    directory_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class IssuedChain:
     """A key with its validated certificate and the certificates of its issuers.
 
     Attributes:
+        private_key: PEM; empty if a gateway in the field keeps it.
         certificate: The leaf, PEM.
         chain: The intermediates, PEM, concatenated, the leaf's issuer first; may be empty.
         root: The self-signed root where it is known, PEM; kept, never served.

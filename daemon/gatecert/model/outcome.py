@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from gatecert.outcome_kinds import FAILURES, OutcomeKind, Stage, Wait
 
@@ -43,6 +43,39 @@ class Outcome:
     def settled(self) -> bool:
         """True if nothing is left for an operator to do."""
         return not self.failed and (not self.code or self.kind is OutcomeKind.DEPLOYED)
+
+
+@dataclass(frozen=True, slots=True)
+class PastOutcome:
+    """An outcome that was reported, or several in a row that differ in their times only.
+
+    Attributes:
+        at: The last of them.
+        detail: One line, cut to `LONGEST_PAST_DETAIL`.
+        since: The first of them.
+        times: How many there were.
+    """
+
+    at: datetime
+    kind: OutcomeKind
+    detail: str
+    code: str
+    since: datetime
+    times: int = 1
+
+
+MOST_PAST_OUTCOMES: Final = 8
+LONGEST_PAST_DETAIL: Final = 200  # characters
+
+
+def with_outcome(history: tuple[PastOutcome, ...], new: Outcome) -> tuple[PastOutcome, ...]:
+    """Return a history, the latest first, with an outcome added."""
+    detail = new.detail[:LONGEST_PAST_DETAIL]
+    last = history[0] if history else None
+    if last is not None and (last.kind, last.code, last.detail) == (new.kind, new.code, detail):
+        return (replace(last, at=new.at, times=last.times + 1), *history[1:])
+    added = PastOutcome(new.at, new.kind, detail, new.code, new.at)
+    return (added, *history[: MOST_PAST_OUTCOMES - 1])
 
 
 Message: TypeAlias = str | Wait

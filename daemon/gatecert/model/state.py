@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gatecert.model.due_action import RenewalInfo
 from gatecert.model.dynamic_dns import DdnsState
 from gatecert.model.order import PendingOrder
-from gatecert.model.outcome import Outcome
+from gatecert.model.outcome import Outcome, PastOutcome
 from gatecert.model.resolution import Resolution
 from gatecert.model.revocation import RevocationState
+from gatecert.model.roll_out import RollOutWait
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from gatecert.model.certificate import CertificateSummary
+
+FLATTENED = {"flattened": True}  # in a file, the fields of such a field stand in place of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,23 @@ class OrderBlocker:
 
 
 @dataclass(frozen=True, slots=True)
+class DatabaseProblem:
+    """The reason why the database that hosts share cannot be used, so that nothing is ordered.
+
+    Attributes:
+        since: When a pass found it first.
+        code: Its doctor code.
+        detail: One line.
+        fix: What to do about it, one line; empty if unknown.
+    """
+
+    since: datetime
+    code: str
+    detail: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorityFailure:
     """The failures of an authority for a gateway.
 
@@ -104,53 +124,42 @@ class DeferredAuthority:
 
 
 @dataclass(frozen=True, slots=True)
-class GatewayState:
-    """The state of a gateway between passes; ``state.json``.
+class EnrolmentState:
+    """The part of the state that hosts with one certificate share.
 
     Attributes:
         failures: Consecutive failed attempts to enrol.
         failed_at: When the last of them failed or had to wait; in the future only if the clock was
             set back.
         next_attempt: No order before this instant.
-        resolution: The last result of looking up the names.
-        next_look: No look-up before this instant.
         order: The unfinished order.
         second_order: The unfinished order of the second certificate of a pair.
         renewal: The CA's last renewal information.
-        obstruction: The condition that prevented the last order; not a failed attempt.
-        outcome: The last outcome other than idle.
-        expiry_notice: The last warning that an imported certificate expires, so that none repeats.
         challenge_failures: Failures since the last certificate was issued, so that another
             challenge type is tried next.
-        authority_notices: The last warning that each client CA expires.
         troubles: The failures of each authority.
         revocation: The revocation state of the certificate.
-        accepted_roots: Names of untrusted roots (RFC 4514 text) that the operator has accepted.
-        ddns: The address records that gatecert keeps; None if it keeps none.
+        accepted_roots: Names of untrusted roots (RFC 4514 text) that the operator has accepted, for
+            a certificate that every host installs.
     """
 
     failures: int = 0
     failed_at: datetime | None = None
     next_attempt: datetime | None = None
-    resolution: Resolution | None = None
-    next_look: datetime | None = None
     order: PendingOrder | None = None
+    second_order: PendingOrder | None = None
     renewal: RenewalInfo | None = None
-    obstruction: OrderBlocker | None = None
-    outcome: Outcome | None = None
-    expiry_notice: ExpiryNotice | None = None
     challenge_failures: tuple[ChallengeFailure, ...] = ()
-    authority_notices: tuple[ExpiryNotice, ...] = ()
     troubles: tuple[AuthorityFailure, ...] = ()
     revocation: RevocationState | None = None
-    second_order: PendingOrder | None = None
     accepted_roots: tuple[str, ...] = ()
-    ddns: DdnsState | None = None
 
-    def revocation_of(self, certificate: CertificateSummary) -> RevocationState | None:
-        """Return the known revocation state of this certificate; None without any."""
+    def revocation_of(self, certificate: CertificateSummary | None) -> RevocationState | None:
+        """Return the revocation state of this certificate; None if unknown."""
         known = self.revocation
-        return known if known and known.fingerprint == certificate.fingerprint else None
+        if known is None or certificate is None or known.fingerprint != certificate.fingerprint:
+            return None
+        return known
 
     def deferred_authorities(
         self, authorities: Collection[str], now: datetime
@@ -169,3 +178,40 @@ class GatewayState:
         if left and {each.name for each in left}.issuperset(authorities):
             left.remove(min(left, key=lambda each: each.until))
         return tuple(left)
+
+
+@dataclass(frozen=True, slots=True)
+class HostState:
+    """The part of the state that is this host's alone: what it sees, does and has told.
+
+    Attributes:
+        resolution: The last result of looking up the names.
+        next_look: No look-up before this instant.
+        obstruction: The condition that prevented the last order; not a failed attempt.
+        outcome: The last outcome other than idle.
+        history: The last outcomes other than idle, the latest first.
+        expiry_notice: The last warning that an imported certificate expires, so that none repeats.
+        authority_notices: The last warning that each client CA expires.
+        ddns: The address records that gatecert keeps; None if it keeps none.
+        database: Why the database of the hosts cannot be used; None if it can, or there is none.
+        roll_out: Why the newest generation is not installed here yet; None if its turn has come.
+    """
+
+    resolution: Resolution | None = None
+    next_look: datetime | None = None
+    obstruction: OrderBlocker | None = None
+    outcome: Outcome | None = None
+    history: tuple[PastOutcome, ...] = ()
+    expiry_notice: ExpiryNotice | None = None
+    authority_notices: tuple[ExpiryNotice, ...] = ()
+    ddns: DdnsState | None = None
+    database: DatabaseProblem | None = None
+    roll_out: RollOutWait | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayState:
+    """The state of a gateway between passes; ``state.json`` has the fields of both parts in one."""
+
+    enrolment: EnrolmentState = field(default_factory=EnrolmentState, metadata=FLATTENED)
+    host: HostState = field(default_factory=HostState, metadata=FLATTENED)

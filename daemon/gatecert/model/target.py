@@ -244,6 +244,7 @@ class Target:
         member: This host's member name, empty where the configuration does not say.
         client_authentication: None if no client certificates are required.
         keeps_records: Whether gatecert keeps the address records of the hostname (dynamic DNS).
+        is_looked_up: Whether the names are looked up in the DNS.
     """
 
     name: str
@@ -264,6 +265,7 @@ class Target:
     client_authentication: ClientAuthentication | None = None
     profile: ClientProfile = ClientProfile()
     keeps_records: bool = False
+    is_looked_up: bool = True
 
     @property
     def hostname(self) -> str:

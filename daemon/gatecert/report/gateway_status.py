@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from gatecert.model import ClientCA, DeferredAuthority, Mode
+from gatecert.model import ClientCA, DeferredAuthority, Mode, PastOutcome
+from gatecert.report.indented_json import indented
+from gatecert.report.monitoring_status import NOT_MONITORED, MonitoringStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,6 +163,57 @@ class DdnsStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class HostProgress:
+    """A host of a cluster that is silent, or has not proven the newest certificate.
+
+    Attributes:
+        generation: The newest that it has tried; zero for none.
+        outcome: ``pending``, ``proven``, ``rolled-back`` or ``failed``; empty for none.
+        reason: Why it is not served; empty if it is, or if that is not known.
+        silent: Whether it gives no sign of life.
+        seen: Its last sign of life; None if there was none.
+    """
+
+    name: str
+    generation: int
+    outcome: str
+    reason: str
+    silent: bool
+    seen: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """The cluster and the fleet of a gateway, as this host has seen them last.
+
+    Attributes:
+        words: The newest certificate as a sentence, or that the database is away.
+        at: When it was seen.
+        generation: Of the newest certificate; zero if there is none.
+        hosts: Number of hosts of the cluster.
+        proven: Hosts that are proven to serve it.
+        others: Hosts that are not, or that are silent.
+        away_since: Since when the database cannot be used; None if it can.
+        paused_since: By ``gatecert fleet pause``; None if the fleet is not paused.
+        pause_reason: Why it is paused; empty if unknown.
+        brake_since: Since when too many deployments have been rolled back; None if they have not.
+        brake_reason: Which; empty if none.
+    """
+
+    words: str
+    at: datetime
+    generation: int = 0
+    hosts: int = 0
+    proven: tuple[str, ...] = ()
+    others: tuple[HostProgress, ...] = ()
+    away_since: datetime | None = None
+    paused_since: datetime | None = None
+    pause_reason: str = ""
+    brake_since: datetime | None = None
+    brake_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayStatus:
     """The status of a gateway.
 
@@ -185,6 +237,11 @@ class GatewayStatus:
         authorities_left: Authorities that are skipped for a while.
         second: The live certificate for the second key type; None if there is none.
         ddns: The address records that gatecert keeps; None if it keeps none.
+        points_here: Whether every name resolved to the gateway when it was looked up last; None if
+            unknown.
+        history: The last outcomes that were reported, the latest first.
+        is_looked_up: Whether the names are looked up at all.
+        fleet: How the hosts that share the certificate fare; None if it is not shared.
     """
 
     name: str
@@ -216,32 +273,38 @@ class GatewayStatus:
     authorities_left: tuple[DeferredAuthority, ...] = ()
     second: SecondCertificate | None = None
     ddns: DdnsStatus | None = None
+    points_here: bool | None = None
+    history: tuple[PastOutcome, ...] = ()
+    is_looked_up: bool = True
+    fleet: FleetStatus | None = None
 
 
-def as_json(statuses: Sequence[GatewayStatus], *, now: datetime, daemon: int | None) -> str:
+def as_json(
+    statuses: Sequence[GatewayStatus],
+    *,
+    now: datetime,
+    daemon: int | None,
+    monitoring: MonitoringStatus = NOT_MONITORED,
+) -> str:
     """Return the status of all gateways as JSON.
 
     Args:
         statuses: One for each gateway.
         now: The time that they show.
         daemon: Process id of the daemon, if it runs.
+        monitoring: How metrics, page and notifications are.
     """
     return as_document(
         {
             "schema": SCHEMA,
             "time": now,
             "daemon": {"running": daemon is not None, "pid": daemon},
-            "gateways": [asdict(status) for status in statuses],
+            "gateways": statuses,
+            "monitoring": monitoring,
         }
     )
 
 
 def as_document(document: Mapping[str, object]) -> str:
     """Return a document as JSON, with times in UTC."""
-    return json.dumps(document, indent=2, default=_text)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
-    raise TypeError(f"no JSON for {type(value)}")
+    return indented(document)

@@ -5,6 +5,8 @@
 message's template alone, so text from a CA or a server cannot forge a field. A value cannot forge a
 line either, because its length precedes it.
 
+Entries about an outcome or a code have a MESSAGE_ID, by which ``journalctl -x`` explains them.
+
 https://systemd.io/JOURNAL_NATIVE_PROTOCOL
 """
 
@@ -17,6 +19,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import clean
+from gatecert.report.message_ids import message_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +68,11 @@ class JournalHandler(logging.Handler):
         yield "CODE_LINE", str(record.lineno)
         yield "CODE_FUNC", record.funcName or ""
         yield f"{PREFIX}LOGGER", record.name
-        for key, value in fields(record).items():
+        found = fields(record)
+        message_id = message_id_of(found)
+        if message_id is not None:
+            yield "MESSAGE_ID", message_id
+        for key, value in found.items():
             yield f"{PREFIX}{key.upper()}", clean(str(value), LONGEST_VALUE)
 
 

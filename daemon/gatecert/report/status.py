@@ -6,32 +6,40 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from gatecert.challenge.challenge_order import choose_challenges
+from gatecert.errors import DatabaseAwayError
 from gatecert.model import (
     CertificateSummary,
     ClientCA,
+    DatabaseProblem,
     DdnsState,
     Deployment,
     Due,
     GatewayState,
     Mode,
     OutcomeKind,
+    Resolution,
     RevocationState,
+    RollOutWait,
     Target,
     Version,
 )
+from gatecert.model.cluster_view import ClusterView
 from gatecert.report.attention import NO_ACTION
+from gatecert.report.fleet_lines import fleet_status
 from gatecert.report.gateway_status import (
     SENTENCES,
     ClientAuthenticationStatus,
     ClientAuthority,
     Condition,
     DdnsStatus,
+    FleetStatus,
     GatewayStatus,
     LastError,
     PlannedChallenge,
     RevocationStatus,
     SecondCertificate,
 )
+from gatecert.time_format import instant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +59,7 @@ class StatusFacts:
         excluded_region: The region because of which the gateway is never enrolled, or empty.
         explanation: Why that is so and what to do instead.
         warning: A problem of the certificate that only an operator can fix, and the fix.
+        cluster: What this host sees of its cluster, or why it sees nothing; None without one.
     """
 
     target: Target
@@ -63,28 +72,35 @@ class StatusFacts:
     explanation: str = ""
     warning: tuple[str, str] = ("", "")
     client_authentication: ClientAuthenticationStatus | None = None
+    cluster: ClusterView | DatabaseProblem | None = None
 
     @property
     def revocation(self) -> RevocationState | None:
         """The revocation state of the live certificate."""
-        return self.state.revocation_of(self.live[1]) if self.live is not None else None
+        _, summary = self.live or (None, None)
+        return self.state.enrolment.revocation_of(summary)
+
+    def wait(self, now: datetime) -> RollOutWait | None:
+        """Return why a newer certificate of the cluster is not installed yet; None without any."""
+        wait = self.state.host.roll_out
+        return wait if wait is not None and now < wait.until else None
 
 
 def gateway_status(facts: StatusFacts, now: datetime) -> GatewayStatus:
     """Return the status of a gateway."""
     version, summary = facts.live or (None, None)
-    outcome = facts.state.outcome
+    outcome = facts.state.host.outcome
     condition = _condition(facts, now)
     skipped = condition is Condition.SKIPPED
-    served, served_at = _served(facts)
-    warning, warning_fix = _warning(facts)
+    wait, (served, served_at) = facts.wait(now), _served(facts)
+    warning, warning_fix = _warning(facts, now)
     return GatewayStatus(
         name=facts.target.name,
         hostname=facts.target.display_name,
         mode=facts.target.mode,
         state=condition,
         words=f"skipped (region {facts.excluded_region})" if skipped else SENTENCES[condition],
-        detail=facts.explanation or (outcome.detail if outcome is not None else ""),
+        detail=facts.explanation or (wait.reason if wait else outcome.detail if outcome else ""),
         names=tuple(name.value for name in summary.identifiers) if summary else (),
         issuer=summary.issuer if summary else "",
         authority=version.authority if version else "",
@@ -98,23 +114,33 @@ def gateway_status(facts: StatusFacts, now: datetime) -> GatewayStatus:
         served_detail=facts.deployment.error if facts.deployment is not None else "",
         next_action=f"{facts.due.action}: {facts.due.reason}",
         next_at=facts.due.at,
-        failures=facts.state.failures,
+        failures=facts.state.enrolment.failures,
         last_error=_last_error(facts),
         warning=warning,
         warning_fix=warning_fix,
         client_authentication=facts.client_authentication,
         challenges=tuple(_challenges(facts)),
         revocation=_revocation(facts),
-        authorities_left=facts.state.deferred_authorities(facts.target.authorities, now),
+        authorities_left=facts.state.enrolment.deferred_authorities(facts.target.authorities, now),
         second=_second(summary.second if summary is not None else None),
         ddns=_ddns(facts),
+        points_here=_points_here(facts.state.host.resolution),
+        history=facts.state.host.history,
+        is_looked_up=facts.target.is_looked_up,
+        fleet=_fleet(facts, now),
     )
+
+
+def _points_here(resolution: Resolution | None) -> bool | None:
+    if resolution is None or resolution.kind.is_unknown:
+        return None
+    return resolution.kind.is_here
 
 
 def _ddns(facts: StatusFacts) -> DdnsStatus | None:
     if not facts.target.keeps_records:
         return None
-    state = facts.state.ddns or DdnsState()
+    state = facts.state.host.ddns or DdnsState()
     problem = state.problem
     return DdnsStatus(
         addresses=state.addresses,
@@ -127,20 +153,48 @@ def _ddns(facts: StatusFacts) -> DdnsStatus | None:
     )
 
 
-def _warning(facts: StatusFacts) -> tuple[str, str]:
+def _warning(facts: StatusFacts, now: datetime) -> tuple[str, str]:
     if facts.warning[0]:
         return facts.warning
-    ddns, outcome = _ddns(facts), facts.state.outcome
+    database = facts.state.host.database
+    if database is not None:
+        return _database_warning(facts, database, now), database.fix
+    wait = facts.wait(now)
+    if wait is not None and not wait.fix.startswith(NO_ACTION):
+        return wait.reason, wait.fix
+    ddns, outcome = _ddns(facts), facts.state.host.outcome
     is_told = ddns is not None and outcome is not None and outcome.code == ddns.code
     if ddns is not None and ddns.error and not is_told and not ddns.fix.startswith(NO_ACTION):
         return f"dynamic DNS: {ddns.error}", ddns.fix
-    resolution = facts.state.resolution
+    resolution = facts.state.host.resolution
     if resolution is None or not resolution.warning:
         return facts.warning
     return (
         resolution.warning,
         "fix the nameservers of the name: they must answer queries for A and for AAAA",
     )
+
+
+def _fleet(facts: StatusFacts, now: datetime) -> FleetStatus | None:
+    """Return how the hosts of the cluster fare; None for what hosts do not share."""
+    if facts.cluster is None or facts.target.mode is not Mode.AUTOMATIC:
+        return None
+    if isinstance(facts.cluster, ClusterView):
+        return fleet_status(facts.target.name, facts.cluster)
+    problem = facts.cluster
+    words = _database_warning(facts, problem, now)
+    return FleetStatus(words, now, away_since=problem.since)
+
+
+def _database_warning(facts: StatusFacts, problem: DatabaseProblem, now: datetime) -> str:
+    """Say since when the database of the hosts cannot be used, and how long that does no harm."""
+    _, summary = facts.live or (None, None)
+    words = "away" if problem.code == DatabaseAwayError.code else f"refused ({problem.code})"
+    text = f"database {words} since {instant(problem.since)}: serving on, no orders"
+    if summary is None or summary.is_bootstrap:
+        return text
+    days = max(0, int((summary.not_after - now).total_seconds() // DAY))
+    return f"{text}; {days} days left"
 
 
 def _second(summary: CertificateSummary | None) -> SecondCertificate | None:
@@ -216,7 +270,7 @@ def _challenges(facts: StatusFacts) -> Iterator[PlannedChallenge]:
 
 def _last_error(facts: StatusFacts) -> LastError | None:
     """Return the current error: no listener answers, or the last pass failed."""
-    outcome, deployment = facts.state.outcome, facts.deployment
+    outcome, deployment = facts.state.host.outcome, facts.deployment
     silence = deployment.silence if deployment is not None else None
     if silence is not None and (outcome is None or not outcome.failed or outcome.at <= silence.at):
         fix = "start the gateway's server; gatecert checks it again"
@@ -264,7 +318,7 @@ def _deployed_condition(facts: StatusFacts) -> Condition:
 
 
 def _bootstrap_condition(facts: StatusFacts) -> Condition:
-    outcome = facts.state.outcome
+    outcome = facts.state.host.outcome
     deployment = facts.deployment
     if facts.excluded_region:
         return Condition.SKIPPED
@@ -272,6 +326,6 @@ def _bootstrap_condition(facts: StatusFacts) -> Condition:
         return Condition.NOT_SERVED
     if outcome is not None and outcome.kind is OutcomeKind.WAITING:
         return Condition.WAITING
-    if facts.state.failures or facts.state.obstruction is not None:
+    if facts.state.enrolment.failures or facts.state.host.obstruction is not None:
         return Condition.FAILING
     return Condition.BOOTSTRAP

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.report.attention import SELF_SIGNED, advice, attempts, level, step_words
+from gatecert.report.fleet_lines import halt_lines
 from gatecert.report.status_list import SYMBOLS, daemon_advice, daemon_words
 from gatecert.report.terminal import Style
 from gatecert.time_format import ago, ahead, instant
@@ -44,7 +45,7 @@ def status_details(
     if to_do:
         lines += terminal.wrap(to_do, first="  → ")
     lines.append("")
-    rows = dict.fromkeys((text, label) for label, text in _rows(one, now) if text)
+    rows = dict.fromkeys((text, label) for label, text in detail_rows(one, now) if text)
     rows[daemon_words(daemon), "daemon"] = None
     width = max(len(label) for _, label in rows)
     for text, label in rows:
@@ -54,13 +55,14 @@ def status_details(
     return lines
 
 
-def _rows(one: GatewayStatus, now: datetime) -> Iterator[Row]:
+def detail_rows(one: GatewayStatus, now: datetime) -> Iterator[Row]:
     """Return every fact with its label; an empty one is left out."""
-    yield "hostname", one.hostname
+    yield "hostname", one.hostname if one.is_looked_up else f"{one.hostname}, not looked up"
     yield from _problem(one, now)
     yield from _certificate(one, now)
     if one.state not in SELF_SIGNED:
         yield "served", _served(one, now)
+    yield from _fleet(one)
     if one.ddns is not None and one.ddns.published_at is not None:
         published = ago(one.ddns.published_at, now, exact=True)
         yield "address", f"{', '.join(one.ddns.addresses)}, published {published}"
@@ -76,6 +78,13 @@ def _rows(one: GatewayStatus, now: datetime) -> Iterator[Row]:
         yield "CA", f"{left.name} is not used before {instant(left.until)}: {left.reason}"
     if one.client_authentication is not None:
         yield from _client_authentication(one.client_authentication, now)
+
+
+def _fleet(one: GatewayStatus) -> Iterator[Row]:
+    if one.fleet is not None:
+        yield "fleet", one.fleet.words
+        for line in halt_lines([one]):
+            yield "", line
 
 
 def _problem(one: GatewayStatus, now: datetime) -> Iterator[Row]:

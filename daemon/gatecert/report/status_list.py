@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert import container
 from gatecert.report.attention import Level, advice, fact, level
+from gatecert.report.fleet_lines import fleet_lines
+from gatecert.report.monitoring_status import NOT_MONITORED, MonitoringStatus
 from gatecert.report.terminal import Style, cells, pad
 
 if TYPE_CHECKING:
@@ -27,7 +29,11 @@ MOST_FACT_LINES: Final = 3  # `status NAME` shows the rest
 
 
 def status_list(
-    statuses: Sequence[GatewayStatus], daemon: int | None, now: datetime, terminal: Terminal
+    statuses: Sequence[GatewayStatus],
+    daemon: int | None,
+    now: datetime,
+    terminal: Terminal,
+    monitoring: MonitoringStatus = NOT_MONITORED,
 ) -> list[str]:
     """Return the head line and the gateways, those that need a person first.
 
@@ -36,12 +42,29 @@ def status_list(
         daemon: Process id of the daemon, if it runs.
         now: Current time.
         terminal: Where the lines are shown.
+        monitoring: How metrics, page and notifications are.
     """
     levels = {one.name: level(one) for one in statuses}
-    lines = [*_head(list(levels.values()), daemon, terminal), ""]
+    lines = list(_head(list(levels.values()), daemon, terminal))
+    lines += monitoring_lines(monitoring, terminal)
+    for line in fleet_lines(statuses):
+        lines += terminal.wrap(line, first="fleet  ")
+    lines.append("")
     columns = _Columns(statuses, terminal)
     for one in sorted(statuses, key=lambda one: levels[one.name]):
         lines += columns.row(one, levels[one.name], now)
+    return lines
+
+
+def monitoring_lines(monitoring: MonitoringStatus, terminal: Terminal) -> list[str]:
+    """Return what does not work of metrics, page and notifications, and what to do."""
+    symbol, style = SYMBOLS[Level.WARNING]
+    marked = terminal.styled(terminal.plain(symbol), style)
+    lines = []
+    for what, fix in monitoring.problems:
+        lines += terminal.wrap(what, first=f"{marked} ")
+        if fix:
+            lines += terminal.wrap(fix, first=f"{GAP}→ ")
     return lines
 
 
@@ -61,12 +84,12 @@ def daemon_advice() -> str:
 def _head(levels: Sequence[Level], daemon: int | None, terminal: Terminal) -> Iterator[str]:
     styles = (Style.BOLD, Style.RED if daemon is None else None)
     daemon_text = terminal.styled(f"daemon {daemon_words(daemon)}", *styles)
-    yield from terminal.wrap(f"{terminal.styled(_count(levels), Style.BOLD)} · {daemon_text}")
+    yield from terminal.wrap(f"{terminal.styled(count_words(levels), Style.BOLD)} · {daemon_text}")
     if daemon is None:
         yield from terminal.wrap(daemon_advice(), first="→ ")
 
 
-def _count(levels: Sequence[Level]) -> str:
+def count_words(levels: Sequence[Level]) -> str:
     """Return how many gateways need a person."""
     total, needy = len(levels), sum(each.needs_a_person for each in levels)
     is_well = all(each is Level.GOOD for each in levels)

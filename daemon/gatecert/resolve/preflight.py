@@ -68,7 +68,8 @@ def preflight(
 
 def requires_addresses(target: Target) -> bool:
     """Check if validation needs a connection to the names, so that they must point here."""
-    return not any(challenge.startswith("dns-") for challenge in target.challenges)
+    by_record = any(challenge.startswith("dns-") for challenge in target.challenges)
+    return target.is_looked_up and not by_record
 
 
 def pause_between_lookups(resolution: Resolution, interval: timedelta) -> timedelta:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.model import CertificateSummary, GatewayState, RevocationReason, RevocationState
+from gatecert.model import CertificateSummary, EnrolmentState, RevocationReason, RevocationState
 
 if TYPE_CHECKING:
     from random import Random
@@ -25,24 +25,17 @@ RETRY = timedelta(hours=1)
 RETRY_JITTER = 0.2
 
 
-def revocation_state_of(
-    state: GatewayState, certificate: CertificateSummary | None
-) -> RevocationState | None:
-    """Return the revocation state of this certificate; None if unknown."""
-    return state.revocation_of(certificate) if certificate is not None else None
-
-
 def revoked_state_of(
-    state: GatewayState, certificate: CertificateSummary | None
+    enrolment: EnrolmentState, certificate: CertificateSummary | None
 ) -> RevocationState | None:
     """Return the revocation state of a revoked certificate; None if it is not revoked."""
-    found = revocation_state_of(state, certificate)
+    found = enrolment.revocation_of(certificate)
     return found if found is not None and found.revoked is not None else None
 
 
-def must_change_key(state: GatewayState, certificate: CertificateSummary) -> bool:
+def must_change_key(enrolment: EnrolmentState, certificate: CertificateSummary) -> bool:
     """Check whether the next certificate needs another key."""
-    revocation_state = revoked_state_of(state, certificate)
+    revocation_state = revoked_state_of(enrolment, certificate)
     return revocation_state is not None and revocation_state.new_key
 
 

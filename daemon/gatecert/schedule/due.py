@@ -33,7 +33,7 @@ The rules, in the order in which they apply:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ from gatecert.model import (
     Deployment,
     Due,
     GatewayState,
+    HostState,
     Mode,
     Target,
 )
@@ -140,7 +141,7 @@ def renewal_instant(situation: Situation) -> tuple[datetime, str]:
         raise ValueError("no certificate is in use")
     remaining = _remaining(situation, certificate)
     fallback = certificate.not_after - certificate.lifetime * remaining
-    renewal = situation.state.renewal
+    renewal = situation.state.enrolment.renewal
     if (
         situation.target.renewal.renewal_info
         and renewal is not None
@@ -156,6 +157,11 @@ def renewal_instant(situation: Situation) -> tuple[datetime, str]:
         )
     share = SHARES.get(remaining, f"{remaining:.0%}")
     return fallback, f"renewal due at {share} of its lifetime"
+
+
+def usual_remaining(lifetime: timedelta) -> float:
+    """Return the fraction of a lifetime left at which a certificate is renewed by default."""
+    return 1 / 2 if lifetime < SHORT_LIFETIME else 1 / 3
 
 
 def next_watch(situation: Situation, now: datetime) -> datetime | None:
@@ -182,7 +188,7 @@ def certificate_in_use(situation: Situation) -> CertificateSummary | None:
 def is_urgent(situation: Situation, now: datetime) -> bool:
     """Tell whether the certificate in use is missing, revoked, incomplete or about to end."""
     certificate = certificate_in_use(situation)
-    if certificate is None or revoked_state_of(situation.state, certificate) is not None:
+    if certificate is None or revoked_state_of(situation.state.enrolment, certificate) is not None:
         return True
     urgent_from = certificate.not_after - certificate.lifetime * LATEST_RENEWAL
     return now >= urgent_from or not certificate.covers(situation.target.identifiers)
@@ -192,6 +198,16 @@ def is_renewal(situation: Situation) -> bool:
     """Tell whether the certificate in use covers the names, so that an order is a renewal."""
     certificate = certificate_in_use(situation)
     return certificate is not None and certificate.covers(situation.target.identifiers)
+
+
+def next_order(situation: Situation, now: datetime) -> datetime | None:
+    """Return when the next order is due by what hosts share; None if none will be.
+
+    What keeps this host alone from ordering, such as a name that it looks up, does not count.
+    """
+    shared = replace(situation, state=replace(situation.state, host=HostState()))
+    due = _enrolment_due(shared, now)
+    return due.at if due is not None else None
 
 
 def next_attempt(
@@ -296,9 +312,7 @@ def _shortened(delay: timedelta, now: datetime, not_after: datetime | None) -> t
 
 def _remaining(situation: Situation, certificate: CertificateSummary) -> float:
     configured = situation.target.renewal.remaining
-    if configured is not None:
-        return configured
-    return 1 / 2 if certificate.lifetime < SHORT_LIFETIME else 1 / 3
+    return usual_remaining(certificate.lifetime) if configured is None else configured
 
 
 def _bootstrap_due(situation: Situation, now: datetime) -> Due | None:
@@ -335,7 +349,7 @@ def _enrolment_due(situation: Situation, now: datetime) -> Due | None:
     if not certificate.covers(situation.target.identifiers):
         return Due(Action.ENROL, not_before, "the configured names have changed")
     for each in (certificate, situation.live):
-        revocation_state = revoked_state_of(situation.state, each)
+        revocation_state = revoked_state_of(situation.state.enrolment, each)
         if revocation_state is not None:
             return Due(Action.ENROL, not_before, f"the certificate was {revocation_state.words}")
     if not situation.target.key.is_satisfied_by(certificate):
@@ -367,19 +381,19 @@ def _notice_due(situation: Situation, now: datetime) -> Due | None:
 
 
 def _no_attempt_before(situation: Situation, now: datetime) -> datetime:
-    state = situation.state
+    enrolment, host = situation.state.enrolment, situation.state.host
     instants = [now]
-    if state.next_attempt is not None and (state.failed_at or now) <= now:
-        instants.append(state.next_attempt)
-    obstruction = state.obstruction
+    if enrolment.next_attempt is not None and (enrolment.failed_at or now) <= now:
+        instants.append(enrolment.next_attempt)
+    obstruction = host.obstruction
     if obstruction is not None and obstruction.at <= now:
         instants.append(obstruction.until)
-    look = state.resolution
+    look = host.resolution
     if (
         look is not None
         and look.at <= now
-        and state.next_look is not None
+        and host.next_look is not None
         and not look.allows_order(renewing=is_renewal(situation))
     ):
-        instants.append(state.next_look)
+        instants.append(host.next_look)
     return max(instants)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.model import CertificateSummary, ExpiryNotice, GatewayState, Mode, Target
+from gatecert.model import CertificateSummary, ExpiryNotice, HostState, Mode, Target
 from gatecert.time_format import instant
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 
 
 def due_expiry_warning(
-    target: Target, state: GatewayState, live: CertificateSummary | None, now: datetime
+    target: Target, host: HostState, live: CertificateSummary | None, now: datetime
 ) -> ExpiryNotice | None:
     """Return the warning that is due now; None if there is none, or it has been given."""
     if live is None or not _is_watched(target, live):
@@ -28,7 +28,7 @@ def due_expiry_warning(
     passed = [days for days, at in _instants(live) if at <= now]
     if not passed:
         return None
-    given = state.expiry_notice
+    given = host.expiry_notice
     if given and given.fingerprint == live.fingerprint and given.days <= passed[-1]:
         return None
     return ExpiryNotice(live.fingerprint, passed[-1])

@@ -106,7 +106,8 @@ class AccountFiles(StateFiles):
             if private_key is None:
                 return
             durable.write_file(directory / DEACTIVATED_KEY, private_key, mode=PRIVATE_FILE)
-            for name in ("key.pem", NEXT_KEY, "account.json"):
+            # The key last: as long as it is there, an interrupted retirement can be done again.
+            for name in (NEXT_KEY, "account.json", "key.pem"):
                 durable.remove_file(directory / name)
 
 

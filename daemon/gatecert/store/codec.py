@@ -2,8 +2,9 @@
 
 One object per file, with ``"schema": 1`` first. Instants are ISO 8601 in UTC with ``Z``,
 durations are ISO 8601 (``PT30S``). Reading is strict about types, ignores unknown fields and gives
-missing ones their default, so an older and a newer gatecert read each other's files. Every whole
-number is a count: a negative or absurdly large one means a damaged record.
+missing ones their default, so an older and a newer gatecert read each other's files. The fields of
+a record in a ``FLATTENED`` field stand in place of that field. Every whole number is a count: a
+negative or absurdly large one means a damaged record.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from gatecert.errors import clean
+from gatecert.model.state import FLATTENED
 from gatecert.store.damaged_files import DamagedRecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from _typeshed import DataclassInstance
 
@@ -29,13 +31,6 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 LARGEST_COUNT = 10**9
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Marker:
-    """The field that every file has."""
-
-    schema: int
 
 
 def encode(record: DataclassInstance, *, indent: int | None = 2) -> bytes:
@@ -48,9 +43,9 @@ def encode(record: DataclassInstance, *, indent: int | None = 2) -> bytes:
     Raises:
         TypeError: A field holds bytes, which could be a secret.
     """
-    encodable = cast("DataclassInstance", _replaced(record, _encodable))
-    fields = _adapter(type(record)).dump_python(encodable, mode="json")
-    value = {"schema": SCHEMA, **fields}
+    kind = type(record)
+    values = _flattened(cast("DataclassInstance", _replaced(record, _encodable)))
+    value = _adapter(kind).dump_python(_file_of(kind)(**{"schema": SCHEMA, **values}), mode="json")
     try:
         return to_json(value, indent=indent) + b"\n"
     except (PydanticSerializationError, UnicodeEncodeError):  # half of a surrogate pair
@@ -65,20 +60,68 @@ def decode(kind: type[Record], data: bytes) -> Record:
         DamagedRecordError: It is not JSON, has another schema, or a value of the wrong type.
     """
     try:
-        marker = cast("_Marker", _adapter(_Marker).validate_json(data, strict=True))
-        if marker.schema != SCHEMA:
-            raise DamagedRecordError(f"schema {marker.schema} is not known to this gatecert")
-        record = _adapter(kind).validate_json(data, strict=True)
+        values = vars(_adapter(kind).validate_json(data, strict=True))
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        parts = [*(str(part) for part in problem["loc"]), problem["msg"]]
-        raise DamagedRecordError(clean(": ".join(parts))) from error
-    return cast("Record", _replaced(record, _checked))
+        raise DamagedRecordError(clean(_describe(error))) from error
+    return cast("Record", _replaced(_assembled(kind, values), _checked))
+
+
+def _describe(error: ValidationError) -> str:
+    problems = error.errors(include_url=False, include_context=False)
+    problem = next((each for each in problems if each["loc"] == ("schema",)), problems[0])
+    if problem["type"] in {"greater_than_equal", "less_than_equal"}:
+        return f"schema {problem['input']} is not known to this gatecert"
+    return ": ".join((*map(str, problem["loc"]), problem["msg"]))
 
 
 @cache
 def _adapter(kind: type[DataclassInstance]) -> TypeAdapter[DataclassInstance]:
-    return TypeAdapter(kind)
+    return TypeAdapter(_file_of(kind))
+
+
+@cache
+def _file_of(kind: type[DataclassInstance]) -> type[DataclassInstance]:
+    """Return the class of a file with a record: its schema, and the fields on its top level."""
+    schema = ("schema", Annotated[int, Field(ge=SCHEMA, le=SCHEMA)], dataclasses.field())
+    fields = [schema, *_top_level(kind)]
+    return dataclasses.make_dataclass(kind.__name__, fields, kw_only=True, repr=False, eq=False)
+
+
+def _top_level(kind: type[DataclassInstance]) -> Iterator[tuple[str, Any, dataclasses.Field[Any]]]:
+    hints, parts = get_type_hints(kind), _parts(kind)
+    for each in dataclasses.fields(kind):
+        part = parts[each.name]
+        if part is not None:
+            yield from _top_level(part)
+        else:
+            yield each.name, hints[each.name], each
+
+
+@cache
+def _parts(kind: type[DataclassInstance]) -> dict[str, type[DataclassInstance] | None]:
+    """Return the names of a record's fields, and of flattened ones the kind."""
+    hints = get_type_hints(kind)
+    return {
+        each.name: hints[each.name] if each.metadata == FLATTENED else None
+        for each in dataclasses.fields(kind)
+    }
+
+
+def _flattened(record: DataclassInstance) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, part in _parts(type(record)).items():
+        value = getattr(record, name)
+        values |= _flattened(value) if part is not None else {name: value}
+    return values
+
+
+def _assembled(kind: type[DataclassInstance], values: dict[str, Any]) -> DataclassInstance:
+    return kind(
+        **{
+            name: _assembled(part, values) if part is not None else values[name]
+            for name, part in _parts(kind).items()
+        }
+    )
 
 
 def _replaced(value: object, convert: Callable[[object], object]) -> object:

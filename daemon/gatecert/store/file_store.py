@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,35 @@ from gatecert.store.damaged_files import read_file
 from gatecert.store.dns_records import TextRecordFiles
 from gatecert.store.kept_files import KeptFiles
 from gatecert.store.layout import PRIVATE_FILE
+from gatecert.store.lock import LockLease
 from gatecert.store.rate_limit_usage import RateLimitUsageFiles
 from gatecert.store.request_files import RequestFiles
-from gatecert.store.state_directory import hold_state_directory, sweep_shared
+from gatecert.store.state_directory import sweep_shared
 from gatecert.store.temporary_names import mark_abandoned, temporary_beside
 from gatecert.store.tokens import TokenFiles
 from gatecert.store.versions import VersionFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime, timedelta
     from pathlib import Path
     from threading import Event
 
-    from gatecert.model import Wait
+    from gatecert.model import (
+        DatabaseProblem,
+        DeploymentOutcome,
+        Expenses,
+        KeyRequest,
+        LimitReached,
+        Limits,
+        OrderHeld,
+        RollOut,
+        Version,
+        Wait,
+    )
+    from gatecert.model.cluster_view import ClusterView
+    from gatecert.model.fleet import Replacement, Urgency
+    from gatecert.store.protocol import Lease
 
 MINIMUM_SPACE = 1024 * 1024  # bytes; a renewal writes some 20 kB, plus copies and logs
 TRIAL_SECONDS = 1.0
@@ -51,7 +67,7 @@ class FileStore(
     VersionFiles,
     RequestFiles,
 ):
-    """All persistent state, below a state directory; see ``store.protocol.Store``."""
+    """All persistent state, below a state directory; see ``store.protocol.HostStore``."""
 
     def __init__(self, state_directory: Path) -> None:
         super().__init__(state_directory)
@@ -72,6 +88,35 @@ class FileStore(
         """Write the gateway's state."""
         self._layout.make(self._layout.gateway(gateway))
         json_record.write_record(self._layout.gateway_state(gateway), state)
+
+    def open_order(  # noqa: PLR0913 - see Store
+        self,
+        gateway: str,
+        intent: KeyRequest,
+        directory_url: str,
+        expenses: Expenses,
+        within: Limits,
+        *,
+        lease: Lease,
+    ) -> LimitReached | OrderHeld | None:
+        """Store an order's key request, then count its requests, or remove it again.
+
+        A crash in between leaves a key without an order, which the next pass removes.
+        """
+        lease.check()
+        self.add_request(gateway, intent)
+        reached = self.count_requests(directory_url, expenses, within)
+        if reached is not None:
+            self.remove_request(gateway, intent.id)
+        return reached
+
+    def cluster_view(self, gateways: Collection[str]) -> ClusterView | DatabaseProblem | None:
+        """Return what this host sees of its cluster; None, since it is in none."""
+        del gateways
+        return None
+
+    def spare_database(self, gateways: Collection[str]) -> None:
+        """Answer from the files, as always."""
 
     def check_writable(self) -> None:
         """Check the free space, and write, fsync and read back a file.
@@ -102,10 +147,6 @@ class FileStore(
                 fix="the disk may be failing: see the kernel's log (dmesg)",
             )
 
-    def hold_state_directory(self) -> AbstractContextManager[None]:
-        """Hold the state directory as its only daemon, after removing temporary files."""
-        return hold_state_directory(self.directory)
-
     def daemon_pid(self) -> int | None:
         """Return the process id of the running daemon; None if there is none."""
         return lock.daemon_pid(self._layout.lock)
@@ -132,6 +173,47 @@ class FileStore(
             durable.sweep(self._layout.versions(gateway))
             durable.sweep(self._layout.requests(gateway))
             yield
+
+    def copy_version(
+        self, gateway: str, *, now: datetime, key_group: str | None = None
+    ) -> Version | None:
+        """Return None: no other host obtains versions."""
+        del gateway, now, key_group
+        return None
+
+    def report_deployment(
+        self, gateway: str, generation: int, outcome: DeploymentOutcome, reason: str = ""
+    ) -> None:
+        """Tell nobody: there is no other host."""
+
+    def roll_out(self, gateway: str, generation: int) -> RollOut | None:
+        """Return None: no other host installs versions."""
+        del gateway, generation
+        return None
+
+    def check_enrolment(self, gateway: str) -> None:
+        """Accept it: nothing is shared, and a damaged file is read as new."""
+
+    def schedule(self, gateway: str, urgency: Urgency, due: datetime | None) -> None:
+        """Tell nobody: there is no other host."""
+
+    def pause_orders(self, directory_url: str, pause: timedelta) -> None:
+        """Tell nobody: there is no other host."""
+
+    def lease(self, gateway: str) -> AbstractContextManager[Lease]:
+        """Hold the right to order, which the holder of the gateway's lock has."""
+        del gateway
+        return nullcontext(LockLease())
+
+    def reserve_order(self, gateway: str, replacement: Replacement | None) -> None:
+        """Reserve nothing: there is no database to be without."""
+
+    def reserved_lease(
+        self, gateway: str, certificate_id: str
+    ) -> AbstractContextManager[Lease] | None:
+        """Return None: nothing is reserved."""
+        del gateway, certificate_id
+        return None
 
     def _check_free_space(self) -> None:
         with durable.step("look at", self.directory):

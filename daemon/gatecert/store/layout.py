@@ -3,15 +3,20 @@
 ::
 
     STATE/                                          0700
-      lock                                          0600
+      lock  schedule.json  monitoring.json          0600
+      notifications.json                            0600
       accounts/<authority>/{key.pem,account.json}   0700, files 0600
       challenges/<token>                            0700, files 0600; for tls-alpn-01 TYPE.<token>
       spending/<authority's host>-<digest>.jsonl    0700, files 0600
+      spending/directories.json                     0600, in a fleet
       records/<id>.json                             0700, files 0600
       revocation-lists/<digest>.{crl,json}          0700, files 0600
       gateways/                                     0700
         <name>/                                     0700 or 0750
           lock  state.json                          0600
+          removed-generation.json                   0600, in a fleet
+          shared-before.json                        0600, while its database is away
+          reserve.json                              0600, in a fleet
           versions/<id>/…                           0700 or 0750, files 0600 or 0640
           requests/<id>/…                           0700, files 0600
 
@@ -88,6 +93,11 @@ class Layout:
         return self.state / "schedule.json"
 
     @property
+    def monitoring(self) -> Path:
+        """The status of metrics, page and notifications."""
+        return self.state / "monitoring.json"
+
+    @property
     def challenges(self) -> Path:
         """Key authorizations by token."""
         return self.state / "challenges"
@@ -101,6 +111,11 @@ class Layout:
     def rate_limit_usage(self) -> Path:
         """Requests counted towards rate limits, one file per ACME directory URL."""
         return self.state / "spending"
+
+    @property
+    def counted_directories(self) -> Path:
+        """The ACME directory URLs of these files, for a host of a fleet."""
+        return self.rate_limit_usage / "directories.json"
 
     @property
     def revocation_lists(self) -> Path:
@@ -131,6 +146,22 @@ class Layout:
     def versions(self, name: str) -> Path:
         """Return the directory of a gateway's versions."""
         return self.gateway(name) / "versions"
+
+    def removed_generation(self, name: str) -> Path:
+        """Return the file with the greatest generation of a cluster that was removed."""
+        return self.gateway(name) / "removed-generation.json"
+
+    def shared_before(self, name: str) -> Path:
+        """Return the file with the shared state from which this host alone has gone on."""
+        return self.gateway(name) / "shared-before.json"
+
+    def version(self, name: str, version_id: str) -> Path:
+        """Return the directory of one version."""
+        return self.versions(name) / safe_name(version_id)
+
+    def reserve(self, name: str) -> Path:
+        """Return the file with the order that is reserved for this host of a cluster."""
+        return self.gateway(name) / "reserve.json"
 
     def requests(self, name: str) -> Path:
         """Return the directory of the keys that wait for their certificates."""

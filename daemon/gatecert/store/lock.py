@@ -54,6 +54,13 @@ class _LockHolder:
         return f"{process} ({self.purpose})" if self.purpose else process
 
 
+class LockLease:
+    """The lease of a gateway that only this host orders for: its lock, which cannot be lost."""
+
+    def check(self) -> None:
+        """Find the lock held."""
+
+
 @contextmanager
 def hold_state_directory(path: Path, state: Path, *, grace: float = PROBE_GRACE) -> Iterator[None]:
     """Hold a state directory as its only daemon.

@@ -1,7 +1,8 @@
-"""The interface of the store.
+"""The interfaces of the store.
 
-``store.file_store`` implements it as a directory; a database shared by several hosts can implement
-it as well. State that belongs to a single host (``live``, copies, the deployment) is in ``deploy``.
+`Store` is what hosts may share, and `HostFiles` what is one host's alone; a pass works with both
+(`HostStore`). ``store.file_store`` implements them as a directory. What a server reads (``live``,
+copies) and how far it was brought (the deployment) is in ``deploy``.
 
 Every method that writes raises StorageError if it fails. It leaves the old or the new value, never
 a mixture, even if the process is killed.
@@ -9,31 +10,38 @@ a mixture, even if the process is killed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
     from threading import Event
 
+    from gatecert.deadline import Deadline
     from gatecert.model import (
         Account,
-        CountedRequest,
+        CountedBy,
+        DeploymentOutcome,
+        Expenses,
         GatewayState,
+        GroupUse,
         IssuedChain,
         KeyRequest,
+        LimitReached,
+        Limits,
+        OrderHeld,
         PublishedRecord,
+        RequestGroup,
+        RequestKind,
+        RollOut,
         StoredList,
         TextRecord,
-        UsageChange,
         Version,
         Wait,
     )
-    from gatecert.store.usage_index import UsageIndex
-
-Result = TypeVar("Result")
+    from gatecert.model.fleet import Replacement, Urgency
 
 
 class TokenStore(Protocol):
@@ -56,6 +64,17 @@ class TokenStore(Protocol):
 
     def remove_token(self, kind: str, token: str) -> None:
         """Remove a token; unknown ones are no error."""
+        ...
+
+    def wait_for_hosts(self, kind: str, token: str, deadline: Deadline) -> tuple[str, ...]:
+        """Wait until the other hosts answer with a token, for ten seconds after it was stored.
+
+        Returns:
+            The live hosts that do not, in the order of their names.
+
+        Raises:
+            DatabaseError: It cannot be known.
+        """
         ...
 
     def abandoned_tokens(self, kind: str) -> tuple[str, ...]:
@@ -128,31 +147,87 @@ class AccountStore(Protocol):
 
 
 class RateLimitUsageStore(Protocol):
-    """Requests counted towards each CA's rate limits, shared by all processes."""
+    """Requests counted towards each CA's rate limits, shared by all processes.
 
-    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
-        """Return what ``read`` returns for the requests counted for an ACME directory.
+    ``store.counting_rules`` has the rules that every store applies.
+    """
+
+    def count_requests(
+        self, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | None:
+        """Count requests if the limits allow them, in one step; durable on return.
+
+        Args:
+            directory_url: The CA's directory.
+            expenses: The requests.
+            within: The CA's limits. Requests that none of them counts any more may be forgotten.
+
+        Returns:
+            The limit that forbids the requests for the longest, and nothing was counted; None if
+            they may be sent.
+
+        Raises:
+            LockTimeoutError: Another process held the lock for too long.
+        """
+        ...
+
+    def instants(
+        self,
+        directory_url: str,
+        group: RequestGroup,
+        *,
+        since: datetime,
+        now: datetime,
+        count: int,
+    ) -> Sequence[datetime]:
+        """Return the instants from which the newest requests of a group count, oldest first.
+
+        A request counts from its own time; one in the future counts from when it was noticed.
+
+        Args:
+            directory_url: The CA's directory.
+            group: The group.
+            since: Requests up to here no longer count.
+            now: The CA's time, aware UTC.
+            count: How many at most.
 
         Raises:
             StorageError: They cannot be read.
         """
         ...
 
-    def update_rate_limit_usage(
+    def number_counted(self, directory_url: str, kind: RequestKind) -> int:
+        """Return how many requests of a kind are counted, whether or not a limit still counts them.
+
+        Raises:
+            StorageError: They cannot be read.
+        """
+        ...
+
+    def busiest_groups(  # noqa: PLR0913 - what, at whom, and from when to when
         self,
         directory_url: str,
-        change: Callable[[UsageIndex], UsageChange | None],
-        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
-    ) -> None:
-        """Make a change under a lock; durable on return.
+        kind: RequestKind,
+        by: CountedBy,
+        *,
+        since: datetime,
+        now: datetime,
+        full: int,
+    ) -> Sequence[GroupUse]:
+        """Return the group with the most requests that count, and all with ``full`` or more.
+
+        Where fewer than half of ``full`` are counted, all may be taken for one group.
 
         Args:
             directory_url: The CA's directory.
-            change: Returns the change; None for none. If it raises, nothing changes.
-            needed: Returns the requests that must be kept, in their order; called now and then.
+            kind: The kind of the requests.
+            by: What is counted together.
+            since: Requests up to here no longer count.
+            now: The CA's time, aware UTC.
+            full: The allowance of a group.
 
         Raises:
-            LockTimeoutError: Another process held the lock for too long.
+            StorageError: They cannot be read.
         """
         ...
 
@@ -160,26 +235,96 @@ class RateLimitUsageStore(Protocol):
 class IssuerStore(AccountStore, RateLimitUsageStore, Protocol):
     """The state kept for each CA."""
 
-
-class Store(TokenStore, IssuerStore, ListStore, Protocol):
-    """All persistent state."""
-
-    def gateway_directory(self, gateway: str) -> Path:
-        """Return ``STATE/gateways/<name>``."""
+    def pause_orders(self, directory_url: str, pause: timedelta) -> None:
+        """Tell the other hosts that a CA wants no requests for a while; never fail."""
         ...
 
+
+class Lease(Protocol):
+    """The right to order for a gateway, which one host at a time holds."""
+
+    def check(self) -> None:
+        """Look again, right before anything is sent to a CA for the gateway.
+
+        Raises:
+            LeaseLostError: Another host holds it, or may before the CA has the request.
+        """
+        ...
+
+
+class Store(TokenStore, RecordJournal, IssuerStore, Protocol):
+    """The state that hosts may share."""
+
     def state(self, gateway: str) -> GatewayState:
-        """Return the gateway's state; a damaged file is logged, set aside and read as new."""
+        """Return the gateway's state, of which a store may keep each part in a place of its own.
+
+        A damaged file is logged, set aside and read as new.
+        """
         ...
 
     def save_state(self, gateway: str, state: GatewayState) -> None:
-        """Write the gateway's state."""
+        """Write the gateway's state.
+
+        Without the lease, what hosts share of it is written only where it is still as it was read.
+        """
         ...
 
     def add_version(
         self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
     ) -> Version:
-        """Write ``versions/<id>`` durably; it appears when it is complete."""
+        """Write a version durably; it appears when it is complete."""
+        ...
+
+    def copy_version(
+        self, gateway: str, *, now: datetime, key_group: str | None = None
+    ) -> Version | None:
+        """Write the newest version that another host obtained; None if this host has it.
+
+        Raises:
+            DatabaseError: What hosts share cannot be read.
+            StorageError: The version is damaged, or cannot be written.
+        """
+        ...
+
+    def report_deployment(
+        self, gateway: str, generation: int, outcome: DeploymentOutcome, reason: str = ""
+    ) -> None:
+        """Tell the other hosts how this one fares with a version.
+
+        A version that was rolled back stays so while it is pending.
+
+        Args:
+            gateway: The gateway's name.
+            generation: That of the version.
+            outcome: How it went.
+            reason: Why it is not served, one line; empty if it is.
+
+        Raises:
+            DatabaseError: It cannot be told.
+        """
+        ...
+
+    def roll_out(self, gateway: str, generation: int) -> RollOut | None:
+        """Return how far a generation has come on the hosts of the cluster.
+
+        Args:
+            gateway: The gateway's name.
+            generation: That of a version which this host has.
+
+        Returns:
+            None if no other host installs it.
+
+        Raises:
+            DatabaseError: It cannot be read.
+        """
+        ...
+
+    def check_enrolment(self, gateway: str) -> None:
+        """Check what `state` has read last of the part that hosts share.
+
+        Raises:
+            EnrolmentDamagedError: It was damaged, so nothing may be ordered.
+        """
         ...
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
@@ -190,12 +335,16 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
         """Return the private key of a version, PEM."""
         ...
 
+    def stored_root(self, version: Version, *, second: bool = False) -> bytes:
+        """Return the root stored with a version, PEM; empty if it is missing or damaged."""
+        ...
+
     def remove_version(self, version: Version) -> None:
         """Delete a version."""
         ...
 
     def add_request(self, gateway: str, request: KeyRequest) -> None:
-        """Store a key that waits for its certificate, below ``requests/<id>``."""
+        """Store a key that waits for its certificate."""
         ...
 
     def requests(self, gateway: str) -> tuple[KeyRequest, ...]:
@@ -206,19 +355,105 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
         """Remove a key request; unknown ones are no error."""
         ...
 
+    def open_order(  # noqa: PLR0913 - the order, its cost, and the right to place it
+        self,
+        gateway: str,
+        intent: KeyRequest,
+        directory_url: str,
+        expenses: Expenses,
+        within: Limits,
+        *,
+        lease: Lease,
+    ) -> LimitReached | OrderHeld | None:
+        """Store an order's key request and count its requests in one step, before it is placed.
+
+        No order is placed without it, so that every certificate that a CA issues has its key here
+        and is counted (RFC 8555 section 7.4).
+
+        Args:
+            gateway: The gateway's name.
+            intent: The key and the CSR with which the order will be finalized.
+            directory_url: The CA's directory.
+            expenses: The requests of the order; without any that are counted where the order is
+                exempt because it replaces a certificate (RFC 9773 section 5).
+            within: The CA's limits.
+            lease: The right to order for the gateway.
+
+        Returns:
+            The limit that forbids the order for the longest, or what the fleet holds it back for,
+            and neither is left; None if it may be placed.
+
+        Raises:
+            LeaseLostError: Another host may hold the lease; neither is left.
+            LockTimeoutError: Another process held the lock for too long.
+        """
+        ...
+
+    def schedule(self, gateway: str, urgency: Urgency, due: datetime | None) -> None:
+        """Tell the other hosts how urgent the gateway's next order is.
+
+        Args:
+            gateway: The gateway's name.
+            urgency: Of the next order.
+            due: When it is due; None if none will be.
+
+        Raises:
+            DatabaseError: It cannot be told.
+        """
+        ...
+
+    def lease(self, gateway: str) -> AbstractContextManager[Lease]:
+        """Hold the right to order for a gateway; the caller holds the gateway's lock.
+
+        Raises:
+            LeaseLostError: Another host holds it, or has changed the state since it was read.
+        """
+        ...
+
+    def reserve_order(self, gateway: str, replacement: Replacement | None) -> None:
+        """Reserve the next order of a gateway for one host, for the time without the database.
+
+        Args:
+            gateway: The gateway's name.
+            replacement: The order; None gives back what is reserved for this host.
+
+        Raises:
+            DatabaseError: It is not known whether this host has it.
+            StorageError: It cannot be written.
+        """
+        ...
+
+    def reserved_lease(
+        self, gateway: str, certificate_id: str
+    ) -> AbstractContextManager[Lease] | None:
+        """Hold the right to place the reserved order; the caller holds the gateway's lock.
+
+        Args:
+            gateway: The gateway's name.
+            certificate_id: CertID of the certificate to replace.
+
+        Returns:
+            None if that order is not reserved for this host, or was placed before.
+        """
+        ...
+
+
+class HostFiles(ListStore, Protocol):
+    """The state of one host: its files, its locks, and what it has downloaded."""
+
+    def gateway_directory(self, gateway: str) -> Path:
+        """Return ``STATE/gateways/<name>``."""
+        ...
+
+    def version_directory(self, version: Version) -> Path:
+        """Return ``STATE/gateways/<name>/versions/<id>``, which servers read through ``live``."""
+        ...
+
     def check_writable(self) -> None:
         """Write, fsync and read back a file, and check the free space.
 
         Raises:
             StorageError: That fails, or too little space is left for a renewal.
-        """
-        ...
-
-    def hold_state_directory(self) -> AbstractContextManager[None]:
-        """Hold the state directory as its only daemon.
-
-        Raises:
-            DaemonRunningError: Another daemon holds it.
         """
         ...
 
@@ -248,3 +483,7 @@ class Store(TokenStore, IssuerStore, ListStore, Protocol):
             LockTimeoutError: The other holder took longer; names its purpose.
         """
         ...
+
+
+class HostStore(Store, HostFiles, Protocol):
+    """The store of a pass over a gateway: what hosts may share, and what is this host's alone."""

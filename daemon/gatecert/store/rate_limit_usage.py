@@ -22,25 +22,34 @@ import threading
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gatecert.errors import LockTimeoutError, StorageError
-from gatecert.model import CountedRequest, UsageChange
+from gatecert.model import CountedRequest, Expenses, UsageChange
 from gatecert.store import durable, lock
 from gatecert.store.appended_records import AppendedRecords
+from gatecert.store.counting_rules import limit_reached, without_stale
 from gatecert.store.damaged_files import DamagedRecordError, quarantine
 from gatecert.store.json_record import read_record
 from gatecert.store.layout import StateFiles
 from gatecert.store.usage_index import UsageIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
+    from gatecert.model import (
+        CountedBy,
+        GroupUse,
+        LimitReached,
+        Limits,
+        RequestGroup,
+        RequestKind,
+    )
 
-Result = TypeVar("Result")
+logger = logging.getLogger(__name__)
 
 LONGEST_WAIT = 10.0  # seconds
 LARGEST = 256 << 20  # bytes; a line has some three hundred, and setting aside resets the count
@@ -69,32 +78,78 @@ class RateLimitUsageFiles(StateFiles):
         super().__init__(state_directory)
         self._usage_files: dict[str, _UsageFile] = {}
 
-    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
-        """Return what ``read`` returns; a damaged file is logged and read as empty."""
-        file = self._usage_file(directory_url)
-        with file.thread_turn(self.usage_wait):
-            if file.is_earlier_left():
-                with file.process_turn(self.usage_wait):
-                    file.take_over()
-            file.refresh()
-            return read(file.index)
-
-    def update_rate_limit_usage(
-        self,
-        directory_url: str,
-        change: Callable[[UsageIndex], UsageChange | None],
-        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
-    ) -> None:
-        """Append a change under the lock; a damaged file is logged and set aside before."""
+    def count_requests(
+        self, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | None:
+        """Count requests under the lock; a damaged file is logged and set aside before."""
         file = self._usage_file(directory_url)
         self._layout.make(self._layout.rate_limit_usage)
         with file.thread_turn(self.usage_wait), file.process_turn(self.usage_wait):
             if file.is_earlier_left():
                 file.take_over()
             file.refresh(set_aside=True)
-            made = change(file.index)
-            if made is not None:
-                file.append(made, needed)
+            reached = limit_reached(file.index, expenses, within)
+            change = file.index.change_for(expenses if reached is None else Expenses(expenses.now))
+            if change is not None:
+                file.append(change, within, expenses.now)
+            return reached
+
+    def instants(
+        self,
+        directory_url: str,
+        group: RequestGroup,
+        *,
+        since: datetime,
+        now: datetime,
+        count: int,
+    ) -> list[datetime]:
+        """Return from when requests count."""
+        with self._refreshed(directory_url) as index:
+            return index.instants(group, since=since, now=now, count=count)
+
+    def number_counted(self, directory_url: str, kind: RequestKind) -> int:
+        """Return how many requests of a kind are counted."""
+        with self._refreshed(directory_url) as index:
+            return index.number(kind)
+
+    def busiest_groups(  # noqa: PLR0913 - see RateLimitUsageStore
+        self,
+        directory_url: str,
+        kind: RequestKind,
+        by: CountedBy,
+        *,
+        since: datetime,
+        now: datetime,
+        full: int,
+    ) -> list[GroupUse]:
+        """Return how busy groups are."""
+        with self._refreshed(directory_url) as index:
+            return index.busiest_groups(kind, by, since=since, now=now, full=full)
+
+    def counted_requests(self, directory_url: str) -> tuple[CountedRequest, ...]:
+        """Return the counted requests to a CA, in the order of counting."""
+        with self._refreshed(directory_url) as index:
+            return index.requests
+
+    def take_over_requests(self, directory_url: str, requests: Sequence[CountedRequest]) -> None:
+        """Count requests that another store has counted, each once, whatever the limits are."""
+        file = self._usage_file(directory_url)
+        self._layout.make(self._layout.rate_limit_usage)
+        with file.thread_turn(self.usage_wait), file.process_turn(self.usage_wait):
+            if file.is_earlier_left():
+                file.take_over()
+            file.add_missing(requests)
+
+    @contextmanager
+    def _refreshed(self, directory_url: str) -> Iterator[UsageIndex]:
+        """Yield the counted requests; a damaged file is logged and read as empty."""
+        file = self._usage_file(directory_url)
+        with file.thread_turn(self.usage_wait):
+            if file.is_earlier_left():
+                with file.process_turn(self.usage_wait):
+                    file.take_over()
+            file.refresh()
+            yield file.index
 
     def _usage_file(self, directory_url: str) -> _UsageFile:
         known = self._usage_files.get(directory_url)
@@ -159,21 +214,19 @@ class _UsageFile:
         for change in changes:
             self.index.apply(change)
 
-    def append(
-        self, change: UsageChange, needed: Callable[[UsageIndex], Sequence[CountedRequest]]
-    ) -> None:
+    def append(self, change: UsageChange, within: Limits, now: datetime) -> None:
         """Write a change; the index has it after the next refresh, as in other processes."""
         self._records.append([change])
         if self._records.lines + 1 >= self._look_at:
             try:
-                self._prune(needed)
+                self._prune(within, now)
             except StorageError as error:
                 logger.warning("%s takes more space than needed: %s", self._what, error)
 
-    def _prune(self, needed: Callable[[UsageIndex], Sequence[CountedRequest]]) -> None:
+    def _prune(self, within: Limits, now: datetime) -> None:
         """Rewrite the file if most of its lines are needless."""
         self.refresh()
-        kept, lines = needed(self.index), self._records.lines
+        kept, lines = without_stale(self.index.requests, within, now), self._records.lines
         self._look_at = max(2 * len(kept), lines) + FEWEST_NEEDLESS
         if lines >= 2 * len(kept) + FEWEST_NEEDLESS:
             self._records.rewrite(_lines(kept) or [UsageChange()])
@@ -183,15 +236,19 @@ class _UsageFile:
         with durable.step("look at", self._earlier):
             return os.path.lexists(self._earlier)
 
+    def add_missing(self, requests: Sequence[CountedRequest]) -> None:
+        """Add the requests that are not counted yet."""
+        self.refresh(set_aside=True)
+        missing = list(_missing(requests, self.index))
+        if missing:
+            self._records.append(_lines(missing))
+
     def take_over(self) -> None:
         """Add the requests of the earlier file that are missing here, and remove that file."""
         earlier = read_record(self._earlier, _EarlierUsage, largest=LARGEST)
         if earlier is None:  # set aside, or another process was faster
             return
-        self.refresh(set_aside=True)
-        missing = list(_missing(earlier.expenses, self.index))
-        if missing:
-            self._records.append(_lines(missing))
+        self.add_missing(earlier.expenses)
         durable.remove_file(self._earlier)
 
 

@@ -1,7 +1,7 @@
 """Keys that wait for their certificates: ``requests/<id>/{privkey.pem,request.pem,meta.json}``.
 
 A key is durable before an order uses it, so that a crash never separates an issued certificate from
-its key. A request never changes, and only gatecert reads it.
+its key. Key and CSR never change, and only gatecert reads it.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class _RequestRecord:
     """The contents of a request's ``meta.json``."""
 
     created: datetime
+    generation: int = 0
+    directory_url: str = ""
 
 
 class RequestFiles(StateFiles):
@@ -58,7 +60,9 @@ class RequestFiles(StateFiles):
             {
                 "privkey.pem": request.private_key,
                 "request.pem": request.csr,
-                "meta.json": encode(_RequestRecord(request.created)),
+                "meta.json": encode(
+                    _RequestRecord(request.created, request.generation, request.directory_url)
+                ),
             },
             file_mode=PRIVATE_FILE,
             mode=PRIVATE_DIRECTORY,
@@ -74,6 +78,12 @@ class RequestFiles(StateFiles):
             and (request := self._read_request(directory)) is not None
         ]
         return tuple(sorted(found, key=lambda each: (each.created, each.id), reverse=True))
+
+    def number_request(self, gateway: str, request: KeyRequest) -> None:
+        """Note the generation of a stored request that hosts share from now on."""
+        path = self._layout.requests(gateway) / safe_name(request.id) / "meta.json"
+        record = _RequestRecord(request.created, request.generation, request.directory_url)
+        json_record.write_record(path, record)
 
     def remove_request(self, gateway: str, request_id: str) -> None:
         """Remove a key request; unknown ones are no error."""
@@ -95,7 +105,14 @@ class RequestFiles(StateFiles):
             return None
         record = json_record.read_record(directory / "meta.json", _RequestRecord)
         created = record.created if record else _modified(directory)
-        return KeyRequest(directory.name, created, private_key, csr)
+        return KeyRequest(
+            directory.name,
+            created,
+            private_key,
+            csr,
+            record.generation if record else 0,
+            record.directory_url if record else "",
+        )
 
 
 def _modified(directory: Path) -> datetime:

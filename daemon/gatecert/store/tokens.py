@@ -26,6 +26,8 @@ from gatecert.store.temporary_names import is_abandoned, process_mark
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gatecert.deadline import Deadline
+
 ABANDONED_AFTER = 86_400.0  # seconds; longer than any validation
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)  # short enough for a file name
@@ -53,6 +55,11 @@ class TokenFiles(StateFiles):
         """Remove a token; unknown ones are no error."""
         if TOKEN.fullmatch(token):
             durable.remove_file(self._token_path(kind, token), sync=False)
+
+    def wait_for_hosts(self, kind: str, token: str, deadline: Deadline) -> tuple[str, ...]:
+        """Return at once: no other host shares this store."""
+        del kind, token, deadline
+        return ()
 
     def abandoned_tokens(self, kind: str) -> tuple[str, ...]:
         """Return the tokens of processes that have ended, in no order."""

@@ -1,9 +1,8 @@
 """The counted requests to one CA in memory, found by kind and group.
 
 The index is the sum of all changes in their order (`UsageIndex.apply`), so every process that
-reads the same changes has the same index. A group is what a rate limit counts together, for example
-the requests of one account. An index by group is built when it is first asked for, and kept up to
-date from then on.
+reads the same changes has the same index. An index by group is built when it is first asked for,
+and kept up to date from then on.
 
 A request in the future counts from the moment that is noticed (``CountedRequest.noticed``). After a
 review at an instant, exactly the requests after it are marked, so the next review looks only at
@@ -14,17 +13,18 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gatecert.model import CountedRequest, RequestKind, UsageChange
+from gatecert.model import CountedBy, CountedRequest, GroupUse, RequestKind, UsageChange
+from gatecert.store.counting_rules import dated, with_mark
+from gatecert.store.request_groups import groups_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-Grouping: TypeAlias = Callable[[CountedRequest], Iterable[Hashable]]
-"""Returns the groups of a request, each once; must not depend on ``noticed``."""
+    from gatecert.model import Expenses, RequestGroup
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +53,7 @@ class UsageIndex:
         self._by_time: list[_Entry] = []
         self._by_id: dict[tuple[RequestKind, str], _Entry] = {}
         self._by_order: defaultdict[str, dict[int, _Entry]] = defaultdict(dict)
-        self._groups: dict[tuple[RequestKind, Grouping], dict[Hashable, list[_Entry]]] = {}
+        self._groups: dict[tuple[RequestKind, CountedBy], dict[str, list[_Entry]]] = {}
         self._sizes: Counter[RequestKind] = Counter()
         self._reviewed: datetime | None = None
         for change in changes:
@@ -72,36 +72,24 @@ class UsageIndex:
         """The latest time of a request."""
         return self._by_time[-1].request.at if self._by_time else None
 
-    def count(self, kind: RequestKind) -> int:
+    def number(self, kind: RequestKind) -> int:
         """Return the number of requests of a kind."""
         return self._sizes[kind]
+
+    def is_counted(self, request: CountedRequest) -> bool:
+        """Tell whether a request with the same kind and id counts; False for one without an id."""
+        return self.find(request) is not None
 
     def find(self, wanted: CountedRequest) -> CountedRequest | None:
         """Return the request with the same kind and id; None for a request without an id."""
         found = self._by_id.get((wanted.kind, wanted.id)) if wanted.id else None
         return None if found is None else found.request
 
-    def instants(  # noqa: PLR0913 - what, of whom, and from when to when
-        self,
-        kind: RequestKind,
-        grouping: Grouping,
-        group: Hashable,
-        *,
-        since: datetime,
-        now: datetime,
-        count: int,
+    def instants(
+        self, group: RequestGroup, *, since: datetime, now: datetime, count: int
     ) -> list[datetime]:
-        """Return the instants from which the newest requests of a group count, oldest first.
-
-        Args:
-            kind: The kind of the requests.
-            grouping: What the limit counts together.
-            group: One of the groups.
-            since: Requests up to here no longer count.
-            now: The clock's time.
-            count: How many at most.
-        """
-        members = self._grouped(kind, grouping).get(group, [])
+        """Return from when requests count; see `RateLimitUsageStore.instants`."""
+        members = self._grouped(group.kind, group.by).get(group.value, [])
         end = bisect_right(members, now, key=_time)
         begin = max(0, end - count)
         newest = [entry.request.at for entry in members[begin:end]]
@@ -109,7 +97,36 @@ class UsageIndex:
             newest = sorted([*newest, *(_noticed(entry, now) for entry in members[end:])])
         return [instant for instant in newest[-count:] if instant > since]
 
-    def needs_review(self, now: datetime) -> bool:
+    def busiest_groups(
+        self, kind: RequestKind, by: CountedBy, *, since: datetime, now: datetime, full: int
+    ) -> list[GroupUse]:
+        """Return how busy groups are; see `RateLimitUsageStore.busiest_groups`."""
+        if by is CountedBy.REGISTERED_DOMAIN and 2 * self.number(kind) < full:
+            by = CountedBy.ALL  # the Public Suffix List is slow to load
+        spent: list[GroupUse] = []
+        busiest = GroupUse(0, ())
+        for members in self._grouped(kind, by).values():
+            latest, size = members[-1].request, len(members)
+            if latest.at <= since or size <= busiest.used:
+                continue
+            use = GroupUse(_count_since(members, since, now), latest.names)
+            if use.used >= full:
+                spent.append(use)
+            elif use.used > busiest.used:
+                busiest = use
+        return [*spent, busiest]
+
+    def change_for(self, expenses: Expenses) -> UsageChange | None:
+        """Return the change that counts requests; None if nothing changes.
+
+        It also marks requests in the future.
+        """
+        now = expenses.now
+        if not expenses.counted and not expenses.validated and not self._needs_review(now):
+            return None
+        return UsageChange(now, dated(expenses, self.latest), expenses.validated)
+
+    def _needs_review(self, now: datetime) -> bool:
         """Tell whether a mark of a request in the future is missing or out of date."""
         return any(True for _ in self._unreviewed(now))
 
@@ -139,15 +156,15 @@ class UsageIndex:
             if request is not entry.request:
                 yield entry, request
 
-    def _grouped(self, kind: RequestKind, grouping: Grouping) -> dict[Hashable, list[_Entry]]:
-        if (kind, grouping) not in self._groups:
-            groups: dict[Hashable, list[_Entry]] = {}
+    def _grouped(self, kind: RequestKind, by: CountedBy) -> dict[str, list[_Entry]]:
+        if (kind, by) not in self._groups:
+            groups: dict[str, list[_Entry]] = {}
             for entry in self._by_time:
                 if entry.request.kind is kind:
-                    for group in grouping(entry.request):
+                    for group in groups_of(entry.request, by):
                         groups.setdefault(group, []).append(entry)
-            self._groups[kind, grouping] = groups
-        return self._groups[kind, grouping]
+            self._groups[kind, by] = groups
+        return self._groups[kind, by]
 
     def _add(self, request: CountedRequest) -> None:
         earlier = self._by_id.get((request.kind, request.id)) if request.id else None
@@ -181,25 +198,18 @@ class UsageIndex:
             if not groups[group]:
                 del groups[group]
 
-    def _groups_of(
-        self, request: CountedRequest
-    ) -> Iterator[tuple[dict[Hashable, list[_Entry]], Hashable]]:
-        for (kind, grouping), groups in self._groups.items():
+    def _groups_of(self, request: CountedRequest) -> Iterator[tuple[dict[str, list[_Entry]], str]]:
+        for (kind, by), groups in self._groups.items():
             if kind is request.kind:
-                for group in grouping(request):
+                for group in groups_of(request, by):
                     yield groups, group
 
 
-def with_mark(request: CountedRequest, now: datetime) -> CountedRequest:
-    """Mark a request with the current time if it seems to be in the future.
-
-    Returns:
-        The same object if nothing changes.
-    """
-    if request.at <= now:
-        return request if request.noticed is None else replace(request, noticed=None)
-    known = request.noticed
-    return request if known is not None and known <= now else replace(request, noticed=now)
+def _count_since(members: list[_Entry], since: datetime, now: datetime) -> int:
+    """Return how many of a group's requests, which are ordered by time, count now."""
+    end = bisect_right(members, now, key=_time)
+    past = end - bisect_right(members, since, hi=end, key=_time)
+    return past + sum(_noticed(entry, now) > since for entry in members[end:])
 
 
 def _noticed(entry: _Entry, now: datetime) -> datetime:

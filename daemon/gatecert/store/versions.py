@@ -2,7 +2,7 @@
 
 An id is ``000012-20261123T081500Z``: a number, one more than the highest so far, and the time for
 people. Ids sort by age even after the clock was set back. A version appears under its id when it is
-complete and durable, and never changes afterwards.
+complete and durable, and its certificate never changes afterwards.
 
 Reading skips a version with a missing, empty or truncated PEM file and logs it once; a version
 without ``meta.json`` remains usable. ``root.pem`` is stored where the root is known, to check the
@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
-from gatecert.model import Origin, Version
+from gatecert.model import IssuedChain, Origin, Version
 from gatecert.store import damaged_files, durable, json_record, pem_files
 from gatecert.store.codec import encode
 from gatecert.store.damaged_files import DamagedRecordError
@@ -37,8 +38,6 @@ from gatecert.store.layout import (
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from gatecert.model import IssuedChain
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +57,7 @@ class _VersionRecord:
     authority: str = ""
     order_url: str = ""
     notes: tuple[str, ...] = ()
+    generation: int = 0
 
 
 class VersionFiles(StateFiles):
@@ -71,6 +71,18 @@ class VersionFiles(StateFiles):
         self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
     ) -> Version:
         """Write a version durably; it appears when it is complete."""
+        return self.add_generation(gateway, issued, 0, now=now, key_group=key_group)
+
+    def add_generation(
+        self,
+        gateway: str,
+        issued: IssuedChain,
+        generation: int,
+        *,
+        now: datetime,
+        key_group: str | None = None,
+    ) -> Version:
+        """Write a version that all hosts of a cluster install; see `Version.generation`."""
         parent = self._layout.versions(gateway)
         self._layout.make(parent)
         if key_group is not None:
@@ -79,7 +91,7 @@ class VersionFiles(StateFiles):
         number = max((_number(name) for name in _names(parent)), default=0) + 1
         directory = parent / f"{number:06d}-{created:%Y%m%dT%H%M%SZ}"
         record = _VersionRecord(
-            issued.origin, created, issued.authority, issued.order_url, issued.notes
+            issued.origin, created, issued.authority, issued.order_url, issued.notes, generation
         )
         durable.write_directory(
             directory,
@@ -94,7 +106,7 @@ class VersionFiles(StateFiles):
         )
         return Version(
             id=directory.name,
-            directory=directory,
+            gateway=gateway,
             certificate=pem_files.joined(issued.certificate),
             chain=pem_files.joined(issued.chain),
             origin=issued.origin,
@@ -103,6 +115,7 @@ class VersionFiles(StateFiles):
             created=created,
             second_certificate=pem_files.joined(second.certificate) if second else b"",
             second_chain=pem_files.joined(second.chain) if second else b"",
+            generation=generation,
         )
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
@@ -114,30 +127,84 @@ class VersionFiles(StateFiles):
         ids = sorted(_names(parent), key=_number, reverse=True)
         kept, directories = self._kept_of(gateway), [parent / version_id for version_id in ids]
         kept.keep_only(directories)
-        found = (kept.get(each, partial(self._read_version, each), FILES) for each in directories)
+        read = partial(self._read_version, gateway)
+        found = (kept.get(each, partial(read, each), FILES) for each in directories)
         return tuple(version for version in found if version is not None)
 
     def private_key(self, version: Version, *, second: bool = False) -> bytes:
         """Return the private key of a version, PEM."""
+        directory = self.version_directory(version)
         try:
-            return _pem_file(version.directory, "privkey", SECOND if second else "")
+            return _pem_file(directory, "privkey", SECOND if second else "")
         except DamagedRecordError as error:
             raise StorageError(
-                f"version {version.id} in {version.directory.parent} has no usable private key:"
-                f" {error}",
+                f"version {version.id} in {directory.parent} has no usable private key: {error}",
                 fix="no action needed: gatecert uses or makes an intact version instead",
             ) from error
 
+    def stored_root(self, version: Version, *, second: bool = False) -> bytes:
+        """Return the root stored with a version, PEM; empty if it is missing or damaged."""
+        path = self.version_directory(version) / f"{SECOND if second else ''}root.pem"
+        try:
+            return damaged_files.read_file(path) or b""
+        except (DamagedRecordError, StorageError) as error:
+            logger.warning("damaged path=%s why=%r read=as-missing", path, str(error))
+            return b""
+
+    def issued(self, version: Version) -> IssuedChain:
+        """Return a version as it was issued.
+
+        Raises:
+            StorageError: It has no usable private key.
+        """
+        second = None
+        origin = version.origin or Origin.AUTHORITY
+        if version.second_certificate:
+            second = IssuedChain(
+                self.private_key(version, second=True),
+                version.second_certificate,
+                version.second_chain,
+                origin,
+                root=self.stored_root(version, second=True),
+            )
+        return IssuedChain(
+            self.private_key(version),
+            version.certificate,
+            version.chain,
+            origin,
+            root=self.stored_root(version),
+            authority=version.authority,
+            order_url=version.order_url,
+            second=second,
+        )
+
+    def number_version(self, version: Version, generation: int) -> None:
+        """Note the generation of a version that hosts share from now on, or zero if none does."""
+        path = self.version_directory(version) / "meta.json"
+        record = json_record.read_record(path, _VersionRecord)
+        if record is None or record.generation == generation:
+            return
+        with durable.step("look at", path):
+            known = path.stat()
+        durable.write_file(
+            path,
+            encode(replace(record, generation=generation)),
+            mode=stat.S_IMODE(known.st_mode),
+            group=str(known.st_gid),
+        )
+
     def remove_version(self, version: Version) -> None:
         """Delete a version."""
-        if version.directory.parent.parent.parent != self._layout.gateways:
-            raise ValueError(f"{version.directory} is not a version of this state directory")
-        durable.remove_tree(version.directory)
+        durable.remove_tree(self.version_directory(version))
+
+    def version_directory(self, version: Version) -> Path:
+        """Return the directory of a version."""
+        return self._layout.version(version.gateway, version.id)
 
     def _kept_of(self, gateway: str) -> KeptFiles[Version]:
         return self._versions.setdefault(gateway, KeptFiles())
 
-    def _read_version(self, directory: Path) -> Version | None:
+    def _read_version(self, gateway: str, directory: Path) -> Version | None:
         try:
             certificate, chain = _read_pem(directory)
             second_certificate, second_chain = b"", b""
@@ -151,7 +218,7 @@ class VersionFiles(StateFiles):
         record = json_record.read_record(directory / "meta.json", _VersionRecord)
         return Version(
             id=directory.name,
-            directory=directory,
+            gateway=gateway,
             certificate=certificate,
             chain=chain,
             origin=record.origin if record else None,
@@ -160,17 +227,8 @@ class VersionFiles(StateFiles):
             created=record.created if record else None,
             second_certificate=second_certificate,
             second_chain=second_chain,
+            generation=record.generation if record else 0,
         )
-
-
-def stored_root(version: Version, *, second: bool = False) -> bytes:
-    """Return the root that was stored with a version, PEM; empty if it is missing or damaged."""
-    path = version.directory / f"{SECOND if second else ''}root.pem"
-    try:
-        return damaged_files.read_file(path) or b""
-    except (DamagedRecordError, StorageError) as error:
-        logger.warning("damaged path=%s why=%r read=as-missing", path, str(error))
-        return b""
 
 
 def _names(parent: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Messages between core and worker: one JSON object per line, over a stream socket.
+"""Messages between the core and its processes: one JSON object per line, over a stream socket.
 
 Each message is a frozen dataclass of plain values; ``kind`` on the line is its class's name. A line
 that is not such an object, has unknown or missing fields, a value of another type, an infinite
@@ -50,11 +50,13 @@ class Open(Message):
         unsaved: State that earlier workers could not write, by gateway; see ``StateCache``.
         listening: Whether the core answers http-01 on inherited sockets.
         changed: Whether the configuration is new, so that its warnings are due.
+        monitored: Whether to describe each gateway after work on it, and to measure.
     """
 
     unsaved: dict[str, list[str]]
     listening: bool = False
     changed: bool = False
+    monitored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Retain(Message):
 
 @dataclass(frozen=True, slots=True)
 class Work(Message):
-    """Work on a gateway; answered by one `Done`.
+    """Work on a gateway; answered by one `Done`. Without any of it, the gateway is described only.
 
     Attributes:
         look_now: Look at everything, whether it is due or not.
@@ -80,6 +82,11 @@ class Work(Message):
     prepare: bool = False
     attend: bool = True
     lost: str = ""
+
+    @property
+    def describes_only(self) -> bool:
+        """True if nothing is done to the gateway."""
+        return not (self.prepare or self.attend or self.lost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,9 @@ class Configured(Message):
         idle: Seconds after which an idle worker is not needed any more.
         memory: Bytes of resident memory that a worker may have.
         held: By challenge type, each address and port that something forwards to.
+        monitoring: A `MonitoringPlan` in plain values; empty if there is nothing to monitor.
+        issues: Whether this host orders for gateways in the field.
+        following: A `FollowingPlan` in plain values; empty without a fleet.
     """
 
     state_directory: str
@@ -121,6 +131,9 @@ class Configured(Message):
     idle: float
     memory: int
     held: dict[str, list[str]] = field(default_factory=dict)
+    monitoring: dict[str, Any] = field(default_factory=dict)
+    issues: bool = False
+    following: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +177,7 @@ class Done(Message):
         wake_at: When the next pass is due, in seconds since the epoch; 0 if unknown.
         stamp: What stands on the disk now; empty if that is unknown.
         busy: Another process changes the gateway, so nothing was done.
+        described_only: Nothing was to be done.
     """
 
     gateway: str
@@ -176,6 +190,43 @@ class Done(Message):
     wake_at: float = 0.0
     stamp: str = ""
     busy: bool = False
+    described_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Described(Message):
+    """The status of a gateway, for the monitor.
+
+    Attributes:
+        status: A `GatewayStatus` in plain values.
+    """
+
+    gateway: str
+    status: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable(Message):
+    """The status of a gateway cannot be read, for the monitor.
+
+    Attributes:
+        at: The time of the attempt, in seconds since the epoch.
+    """
+
+    gateway: str
+    at: float
+    code: str
+    problem: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured(Message):
+    """A measurement, for the monitor; see ``gatecert.measurement``."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +269,24 @@ class Forget(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Look(Message):
+    """Other hosts have news of these gateways, of which the follower tells."""
+
+    gateways: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSeen(Message):
+    """The fleet as the follower has seen it, for the monitor.
+
+    Attributes:
+        report: A `FleetReport` in plain values.
+    """
+
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Left(Message):
     """The last message of a worker.
 
@@ -228,8 +297,69 @@ class Left(Message):
     unsaved: dict[str, list[str]]
 
 
+# ---------------------------------------------------------------------- to the monitor
+
+
+@dataclass(frozen=True, slots=True)
+class Watch(Message):
+    """Work by this plan from now on.
+
+    Attributes:
+        plan: A `MonitoringPlan` in plain values.
+        gateways: The names of all gateways, in the order of the configuration.
+        core: Process id of the core.
+    """
+
+    plan: dict[str, Any]
+    gateways: list[str]
+    core: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Message):
+    """Every gateway has something to serve, or not yet (under a new configuration)."""
+
+    ready: bool
+
+
+# ---------------------------------------------------------------------- to the follower
+
+
+@dataclass(frozen=True, slots=True)
+class Follow(Message):
+    """Follow the fleet's database by this plan from now on.
+
+    Attributes:
+        plan: A `FollowingPlan` in plain values.
+        life: UUID of the core, by which it is told from another daemon with the same name.
+        listening: Whether the core answers http-01 on inherited sockets.
+    """
+
+    plan: dict[str, Any]
+    life: str
+    listening: bool
+
+
 TO_WORKER: Final = (Load, Resume, Open, Retain, Work, Fetched, Leave)
-TO_CORE: Final = (Configured, Invalid, Failed, Opened, Done, Step, Record, Expect, Forget, Left)
+TO_CORE: Final = (
+    Configured,
+    Invalid,
+    Failed,
+    Opened,
+    Done,
+    Described,
+    Unreadable,
+    Measured,
+    Step,
+    Record,
+    Expect,
+    Forget,
+    Look,
+    FleetSeen,
+    Left,
+)
+TO_MONITOR: Final = (Watch, Ready, Described, Unreadable, Measured, FleetSeen, Leave)
+TO_FOLLOWER: Final = (Follow, Leave)
 
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "str": (str,),
@@ -237,7 +367,9 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "float": (float,),
     "bool": (bool,),
 }
-_KINDS: Final[dict[str, type[Message]]] = {each.__name__: each for each in (*TO_WORKER, *TO_CORE)}
+_KINDS: Final[dict[str, type[Message]]] = {
+    each.__name__: each for each in (*TO_WORKER, *TO_CORE, *TO_MONITOR, *TO_FOLLOWER)
+}
 _REQUIRED: Final = {
     kind: {
         each.name

@@ -1,19 +1,20 @@
-"""A worker process as the core sees it: started, spoken to, measured, killed.
+"""A worker, the monitor or the follower as the core sees it: started, spoken to, measured, killed.
 
 A worker is a new interpreter (spawned, never forked), so it shares no memory, locks or descriptors
 with the core. It inherits two descriptors: its end of the connection, and the snapshot of the
-configuration in force.
+configuration in force. Monitor and follower are other interpreters, without the snapshot.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from gatecert.supervision.messages import LineReader, Load, Message, MessageError, decode, encode
-from gatecert.supervision.spawn import new_snapshot, spawn
+from gatecert.supervision.spawn import FOLLOWER, MONITOR, new_snapshot, spawn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from gatecert.supervision.spawn import Spawned
 
 CHUNK: Final = 1 << 18  # bytes read at once
+WAIT_STEP: Final = 0.01  # seconds
+MOST_UNSENT: Final = 64 << 20  # bytes
 
 
 class WorkerProcess:
@@ -49,6 +52,11 @@ class WorkerProcess:
     def has_unsent(self) -> bool:
         """True while messages wait until the connection takes more."""
         return bool(self._unsent)
+
+    @property
+    def is_overrun(self) -> bool:
+        """True if it has not taken messages for so long that it never will."""
+        return len(self._unsent) > MOST_UNSENT
 
     def send(self, message: Message) -> None:
         """Send a message, now or as soon as the connection takes it."""
@@ -94,6 +102,13 @@ class WorkerProcess:
         """Make it write where each thread is to standard error, and end."""
         self._process.send_signal(signal.SIGABRT)
 
+    def wait(self, seconds: float) -> None:
+        """Wait until it has taken its messages and ended, for some seconds at most."""
+        end = time.monotonic() + seconds
+        while self._process.poll() is None and time.monotonic() < end:
+            self.flush()
+            time.sleep(WAIT_STEP)
+
     def end(self) -> str:
         """Kill it unless it has ended, and release everything.
 
@@ -120,6 +135,24 @@ def start_worker(snapshot: int, *, debug: bool = False) -> WorkerProcess:
         OSError: It cannot be started.
     """
     return WorkerProcess(spawn(snapshot, debug=debug))
+
+
+def start_monitor(*, debug: bool = False) -> WorkerProcess:
+    """Start a monitor; see `spawn`.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    return WorkerProcess(spawn(program=MONITOR, debug=debug))
+
+
+def start_follower(*, debug: bool = False) -> WorkerProcess:
+    """Start a follower; see `spawn`.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+    return WorkerProcess(spawn(program=FOLLOWER, debug=debug))
 
 
 def load_configuration(path: Path, *, debug: bool) -> tuple[WorkerProcess, int]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
+from gatecert.errors import WorkerLostError
 from gatecert.supervision.messages import (
     Configured,
     Done,
@@ -32,6 +33,7 @@ from gatecert.supervision.messages import (
     Retain,
     Work,
 )
+from gatecert.supervision.restart_pauses import RestartPauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_IN_HAND: Final = 64  # gateways that a worker works on at a time, each in a thread
-FIRST_PAUSE: Final = 1.0  # seconds before a worker is started again after a loss
-LONGEST_PAUSE: Final = 300.0  # seconds
 START_SECONDS: Final = 120.0  # until a new worker takes work
 LEAVE_SECONDS: Final = 10.0
 ABORT_SECONDS: Final = 2.0  # to show where it hangs
@@ -142,6 +142,7 @@ class Workers:
         unsaved: State that workers could not write, by gateway.
         interrupted: Gateways whose passes workers have left unfinished, as they were told to.
         listening: Whether the core answers http-01 on inherited sockets.
+        monitored: Whether workers describe gateways, and measure.
     """
 
     def __init__(
@@ -156,12 +157,12 @@ class Workers:
         self.unsaved: dict[str, list[str]] = {}
         self.interrupted: set[str] = set()
         self.listening = False
+        self.monitored = False
         self._limits = Configured("", [], longest_pass=3600.0, idle=30.0, memory=1 << 30)
         self._waiting: dict[str, Work] = {}
         self._current: Worker | None = None
         self._others: list[Worker] = []
-        self._losses = 0
-        self._start_after = 0.0
+        self._pauses = RestartPauses(monotonic)
         self._stopping = False
 
     # ------------------------------------------------------------------ work
@@ -255,7 +256,7 @@ class Workers:
         """Return the seconds until `check` has something to do; None for never."""
         now, instants = self._now(), [self._deadline(worker) for worker in self.all]
         if self._waiting and self._current is None and not self._stopping:
-            instants.append(self._start_after)
+            instants.append(self._pauses.until)
         return max(0.0, min(instants) - now) if instants else None
 
     def interrupt(self) -> None:
@@ -284,7 +285,7 @@ class Workers:
                 del worker.deadlines[gateway]
                 worker.since = self._now()
                 if not work.lost:  # a loss that is counted is no success
-                    self._losses = 0
+                    self._pauses.settled()
             case Left(unsaved=unsaved):
                 self._left(worker, unsaved)
         self._events.received(worker, message)
@@ -310,7 +311,7 @@ class Workers:
     def _lose(self, worker: Worker, reason: str) -> None:
         """Replace a worker, and hand its gateways to the next one as failures."""
         self._remove(worker)
-        self._delay_start()
+        self._pauses.lost()
         try:
             self._events.gone(worker, reason or worker.reason or "it has ended")
         finally:  # without the first worker, the core ends
@@ -321,17 +322,12 @@ class Workers:
             worker.process.pid,
             ",".join(sorted(worker.in_hand)) or "none",
             reason,
+            extra={"fields": {"code": WorkerLostError.code}},
         )
         for work in worker.in_hand.values():
             waiting = self._waiting.get(work.gateway)
-            lost = replace(work, lost=work.lost or reason)
+            lost = work if work.describes_only else replace(work, lost=work.lost or reason)
             self._waiting[work.gateway] = lost if waiting is None else _both(lost, waiting)
-
-    def _delay_start(self) -> None:
-        """Delay the next start, each time twice as long."""
-        pause = min(FIRST_PAUSE * 2**self._losses, LONGEST_PAUSE)
-        self._start_after = self._now() + pause
-        self._losses += pause < LONGEST_PAUSE
 
     def _remove(self, worker: Worker) -> None:
         if worker is self._current:
@@ -345,18 +341,18 @@ class Workers:
             return
         worker, now = self._current, self._now()
         if worker is None:
-            if now < self._start_after:
+            if self._pauses.seconds:
                 return
             try:
                 process = self._start()
             except OSError as error:
-                self._delay_start()
+                self._pauses.lost()
                 logger.error("no worker can be started error=%s", error)  # noqa: TRY400
                 return
             worker = self._current = Worker(process, now)
             self._events.started(worker)
             process.send(Resume())
-            process.send(Open(self.unsaved, listening=self.listening))
+            process.send(Open(self.unsaved, listening=self.listening, monitored=self.monitored))
         if not worker.opened or worker.leaving:
             return
         busy = {name for other in self._others for name in other.in_hand} | worker.in_hand.keys()

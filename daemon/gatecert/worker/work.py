@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import os
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from gatecert.app import build
+from gatecert.app import Watching, build
 from gatecert.challenge.cleanup_thread import CleanupThread
+from gatecert.config.following_plan import following_plan
 from gatecert.config.load import load
+from gatecert.config.monitoring_plan import monitoring_plan
 from gatecert.config.targets import forwarded_listeners
 from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.report import logs
 from gatecert.store import storage_errors
 from gatecert.store.drop_root import drop_root_privileges
+from gatecert.supervision.child_connection import Connection
+from gatecert.supervision.field_turns import PAUSE, TURNS
 from gatecert.supervision.messages import (
     Configured,
+    Described,
     Done,
     Expect,
     Failed,
@@ -32,21 +37,27 @@ from gatecert.supervision.messages import (
     Leave,
     Left,
     Load,
+    Measured,
     Message,
     Open,
     Opened,
     Resume,
     Retain,
+    Unreadable,
     Work,
 )
+from gatecert.supervision.plain_values import to_plain
+from gatecert.supervision.record_sender import RecordSender
 from gatecert.supervision.workers import MOST_IN_HAND
 from gatecert.system_calls import end_with_parent
 from gatecert.worker import snapshot
-from gatecert.worker.connection import Connection, RecordSender
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gatecert.app import Application
     from gatecert.config.schema import Configuration
+    from gatecert.lifecycle.gateway_pass import Pass
     from gatecert.model import Outcome, Target
 
 logger = logging.getLogger(__name__)
@@ -57,8 +68,6 @@ STOP_SECONDS: Final = 7.0  # for passes that are interrupted
 
 def run(connection: int, descriptor: int, *, debug: bool) -> None:
     """Serve the core until it asks to leave."""
-    faulthandler.enable()  # SIGABRT shows where a pass hangs
-    end_with_parent()
     core = Connection(socket.socket(fileno=connection))
     logs.send_to(RecordSender(core), logging.DEBUG if debug else logging.INFO)
     storage_errors.runs_as_daemon = True
@@ -88,6 +97,7 @@ class GatewayWorker:
         self._configuration: Configuration | None = None
         self._application: Application | None = None
         self._responder: CoreResponder | None = None
+        self._monitored = False
 
     def serve(self) -> None:
         """Handle messages until the core asks to leave."""
@@ -131,6 +141,8 @@ class GatewayWorker:
     def _load(self, path: Path) -> None:
         try:
             configuration = self._configuration = load(path)
+            fleet = configuration.fleet
+            monitoring, following = _monitoring(configuration), _following(configuration)
             snapshot.write(self._descriptor, configuration)
         except ConfigurationError as error:
             problems = [[each.where, each.key, each.what] for each in error.problems]
@@ -150,6 +162,9 @@ class GatewayWorker:
                         kind: list(map(str, endpoints))
                         for kind, endpoints in forwarded_listeners(configuration).items()
                     },
+                    monitoring,
+                    following=following,
+                    issues=fleet is not None and fleet.issue is not None,
                 )
             )
 
@@ -160,19 +175,26 @@ class GatewayWorker:
         try:
             drop_root_privileges(configuration.state_directory, keep_bind=True)
             end_with_parent()
+            self._monitored = message.monitored
+            if message.listening:
+                self._responder = CoreResponder(self._core)
+            self._application = build(
+                configuration,
+                self._core.progress,
+                self._cancelled,
+                self._responder,
+                Watching(self._measure, self._describe) if self._monitored else None,
+            )
         except GatecertError as error:
             self._core.send(Failed(error.message, error.fix))
             return
-        if message.listening:
-            self._responder = CoreResponder(self._core)
-        self._application = build(
-            configuration, self._core.progress, self._cancelled, self._responder
-        )
         self.application.pipeline.states.take_over(message.unsaved)
         stamps = {}
-        if message.changed:
+        if message.changed and configuration.fleet is None:  # else the rows may have changed
             stamps = {name: self.application.stamp(name) for name in self.application.targets}
         self._core.send(Opened(stamps))
+        if self._monitored:
+            self.application.measure_budgets()
         if message.changed:
             self.application.warn_of_listeners()
 
@@ -180,7 +202,7 @@ class GatewayWorker:
 
     def _work(self, work: Work) -> None:
         try:
-            done = self._done(work)
+            done = self._turn(work) if work.gateway in TURNS else self._done(work)
         except Exception:
             logger.exception("unexpected error gateway=%s", work.gateway)
             done = Done(work.gateway)
@@ -196,6 +218,9 @@ class GatewayWorker:
         target = self.application.targets.get(work.gateway)
         if target is None:  # a gateway of a configuration before
             return Done(work.gateway)
+        if work.describes_only:
+            self._describe(self.application.open(target))
+            return Done(work.gateway, described_only=True)
         try:
             outcome = self._outcome(work, target)
         except LockTimeoutError as error:
@@ -219,6 +244,12 @@ class GatewayWorker:
             stamp,
         )
 
+    def _turn(self, work: Work) -> Done:
+        """Order for a gateway in the field; after a loss, the next turn does."""
+        is_again = not work.lost and self.application.field_issuer.turn()
+        pause = 0.0 if is_again else PAUSE.total_seconds()
+        return Done(work.gateway, wake_at=time.time() + pause)
+
     def _outcome(self, work: Work, target: Target) -> Outcome | None:
         pipeline = self.application.pipeline
         if work.lost:
@@ -227,6 +258,20 @@ class GatewayWorker:
         if not work.attend:
             return prepared
         return pipeline.attend(target, Occasion(look_now=work.look_now))
+
+    def _measure(self, name: str, labels: Mapping[str, str], value: float) -> None:
+        """Send a measurement, for the monitor."""
+        self._core.send(Measured(name, dict(labels), value))
+
+    def _describe(self, current: Pass) -> None:
+        """Send the status of the gateway of a pass, for the monitor; never fail."""
+        try:
+            cluster = self.application.store.cluster_view([current.target.name])
+            status = self.application.describe(current, cluster)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pass has ended well
+            self._core.send(_unreadable(current.target.name, error))
+            return
+        self._core.send(Described(current.target.name, to_plain(status)))
 
     # ------------------------------------------------------------------ end
 
@@ -241,6 +286,25 @@ class GatewayWorker:
         states = self._application.pipeline.states.unsaved_states() if self._application else {}
         self._core.send(Left(states))
         os._exit(0)
+
+
+def _monitoring(configuration: Configuration) -> dict[str, Any]:
+    """Return the plan of the monitor in plain values; empty if nothing is to be monitored."""
+    plan = monitoring_plan(configuration)
+    return to_plain(plan) if plan.is_needed else {}
+
+
+def _following(configuration: Configuration) -> dict[str, Any]:
+    """Return the plan of the follower in plain values; empty without a fleet."""
+    plan = following_plan(configuration)
+    return {} if plan is None else to_plain(plan)
+
+
+def _unreadable(gateway: str, error: Exception) -> Unreadable:
+    if not isinstance(error, GatecertError):
+        logger.error("unexpected error gateway=%s", gateway, exc_info=error)
+        error = GatecertError(f"unexpected error: {error!r}")
+    return Unreadable(gateway, time.time(), error.code, error.message, error.fix)
 
 
 @dataclass(slots=True)

@@ -175,13 +175,26 @@ class Gatecert(Server):
 
     def workers(self) -> list[int]:
         """Return the process ids of the daemon's workers, without those that have ended."""
+        return self._children("gatecert.worker")
+
+    def monitors(self) -> list[int]:
+        """Return the process ids of the daemon's monitors, without those that have ended."""
+        return self._children("gatecert.monitoring")
+
+    def followers(self) -> list[int]:
+        """Return the process ids of the daemon's followers, without those that have ended."""
+        return self._children("gatecert.follower")
+
+    def _children(self, module: str) -> list[int]:
+        """Return the processes that the daemon has started with this module."""
         found = []
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
                 state, parent = path.read_text("ascii", "replace").rpartition(")")[2].split()[:2]
+                command = path.with_name("cmdline").read_bytes().decode(errors="replace")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if int(parent) == self.process.pid and state != "Z":
+            if int(parent) == self.process.pid and state != "Z" and module in command:
                 found.append(int(path.parent.name))
         return found
 

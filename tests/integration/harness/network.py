@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CLONE_NEWNET = 0x4000_0000  # <sched.h>
 OF_THIS_THREAD = Path("/proc/thread-self/ns/net")
+HOSTS = Path("/etc/hosts")
 RESOLVER = "127.0.0.1"  # port 53: resolv.conf(5) cannot name another
 
 # Where a program without settings of its own looks for names, and what stands there instead.
@@ -27,7 +28,7 @@ RESOLVER = "127.0.0.1"  # port 53: resolv.conf(5) cannot name another
 FILES = {
     Path("/etc/resolv.conf"): f"nameserver {RESOLVER}\noptions timeout:2\n",
     Path("/etc/nsswitch.conf"): "hosts: files dns\n",
-    Path("/etc/hosts"): f"{RESOLVER} localhost\n",
+    HOSTS: f"{RESOLVER} localhost\n",
 }
 
 
@@ -42,11 +43,18 @@ class PrivateNetwork:
         addresses: Added to those of the loopback interface.
         forwarded: Addresses whose packets arrive here although no interface has them, as behind a
             router.
+        hosts: Further lines of /etc/hosts, for programs that ``resolving`` starts.
     """
 
     def __init__(
-        self, directory: Path, *, addresses: Sequence[str] = (), forwarded: Sequence[str] = ()
+        self,
+        directory: Path,
+        *,
+        addresses: Sequence[str] = (),
+        forwarded: Sequence[str] = (),
+        hosts: Sequence[str] = (),
     ) -> None:
+        self._hosts = "".join(f"{line}\n" for line in hosts)
         self._forwarded = tuple(forwarded)
         self._directory = directory
         self._addresses = tuple(addresses)
@@ -60,10 +68,25 @@ class PrivateNetwork:
         )
         return [program("unshare"), "--mount", "sh", "-c", f'{mounts}exec "$@"', "sh", *argv]
 
+    def connect(self, process: int, *, here: str, there: str) -> None:
+        """Lay a cable to the network of a process.
+
+        Args:
+            process: Its process id.
+            here: The address of this end, with the length of its prefix.
+            there: The address of the other end.
+        """
+        _ip("link", "add", "cable", "type", "veth", "peer", "cable", "netns", str(process))
+        inside = (program("nsenter"), f"--net=/proc/{process}/ns/net", program("ip"))
+        for ip, address in (((program("ip"),), here), (inside, there)):
+            _run(*ip, "address", "add", address, "dev", "cable")
+            _run(*ip, "link", "set", "cable", "up")
+
     def __enter__(self) -> Self:
         self._directory.mkdir(parents=True, exist_ok=True)
         for path in self._shown:
-            (self._directory / path.name).write_text(FILES[path], "ascii")
+            more = self._hosts if path == HOSTS else ""
+            (self._directory / path.name).write_text(FILES[path] + more, "ascii")
         self._outside = os.open(OF_THIS_THREAD, os.O_RDONLY | os.O_CLOEXEC)
         try:
             _call("unshare", CLONE_NEWNET)
@@ -111,8 +134,10 @@ def _call(name: str, *arguments: int) -> None:
 
 
 def _ip(*arguments: str) -> None:
-    finished = subprocess.run(
-        [program("ip"), *arguments], text=True, check=False, capture_output=True, timeout=30
-    )
+    _run(program("ip"), *arguments)
+
+
+def _run(*argv: str) -> None:
+    finished = subprocess.run(argv, text=True, check=False, capture_output=True, timeout=30)
     if finished.returncode != 0:
-        raise RuntimeError(f"ip {' '.join(arguments)} failed: {finished.stderr.strip()}")
+        raise RuntimeError(f"{' '.join(argv)} failed: {finished.stderr.strip()}")

@@ -28,15 +28,33 @@ http {{
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {fullchain};
-        ssl_certificate_key {private_key};
-        {more}
-        return 204;
-    }}
+    {sites}
 }}
 """
+SITE = """\
+server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {fullchain};
+    ssl_certificate_key {private_key};
+    {more}
+    return 204;
+}}
+"""
+
+
+def nginx_process(directory: Path, sites: str) -> BackgroundProcess:
+    """Configure nginx with these sites; return its process, which is not started yet.
+
+    Args:
+        directory: Takes its configuration, its log and its temporary files.
+        sites: What stands in ``http``.
+    """
+    configuration = directory / "nginx.conf"
+    configuration.write_text(CONFIGURATION.format(directory=directory, sites=sites), "utf-8")
+    # -e: nginx opens the compiled-in error log, which belongs to root, first.
+    return BackgroundProcess(
+        [program("nginx"), "-e", "stderr", "-c", str(configuration)], log=directory / "nginx.log"
+    )
 
 
 class Nginx(Server):
@@ -62,22 +80,8 @@ class Nginx(Server):
         directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.pid_file = directory / "nginx.pid"
-        self._configuration = directory / "nginx.conf"
-        self._configuration.write_text(
-            CONFIGURATION.format(
-                directory=directory,
-                port=self.port,
-                fullchain=fullchain,
-                private_key=private_key,
-                more=more,
-            ),
-            "utf-8",
-        )
-        # -e: nginx opens the compiled-in error log, which belongs to root, first.
-        self.process = BackgroundProcess(
-            [program("nginx"), "-e", "stderr", "-c", str(self._configuration)],
-            log=directory / "nginx.log",
-        )
+        site = SITE.format(port=self.port, fullchain=fullchain, private_key=private_key, more=more)
+        self.process = nginx_process(directory, site)
 
     @property
     def address(self) -> str:

@@ -29,6 +29,7 @@ BINARIES = PROJECT / ".cache" / "pebble"
 CONFIGURATION = PROJECT / "pebble" / "config.json"
 
 HTTP_TIMEOUT = 5.0  # seconds
+ACCOUNT_ADDED = re.compile(r"There are now \d+ accounts in memory")
 ORDER_PLACED = re.compile(r'Added order "')
 VALIDATED = re.compile(r"authz \S+ set VALID")
 CERTIFICATE_ISSUED = re.compile(r"Issued certificate serial (\w+)")
@@ -222,6 +223,10 @@ class Pebble(Server):
         management = ("/roots/", "/cert-status-by-serial/", "/set-renewal-info/")
         found = [(match[1], match[2]) for match in REQUEST.finditer(self.process.output)]
         return [f"{method} {path}" for method, path in found if not path.startswith(management)]
+
+    def accounts(self) -> int:
+        """Count the registered accounts over all starts, without refused requests."""
+        return len(ACCOUNT_ADDED.findall(self.process.output))
 
     def orders(self) -> int:
         """Count the orders over all starts, without refused requests."""

@@ -121,6 +121,21 @@ def test_a_purge_follows_no_link(enrolled: Site) -> None:
 
 
 @pytest.mark.on_one_debian
+@pytest.mark.attack("the daemon's account fills /run/gatecert with links before the service stops")
+def test_a_stop_follows_no_link(enrolled: Site) -> None:
+    machine = enrolled.machine
+    machine.write("/srv/precious/file", "kept")
+    for source, name in (("/srv/precious", "directory"), ("/srv/precious/file", "file")):
+        where = f"/run/gatecert/{name}"
+        machine.must("setpriv", *ACCOUNTS["`gatecert`"], "ln", "-s", source, where)
+
+    machine.must("systemctl", "stop", SERVICE)
+
+    assert machine.must("cat", "/srv/precious/file") == "kept"
+    assert machine.run("test", "-e", "/run/gatecert").exit_code != 0
+
+
+@pytest.mark.on_one_debian
 @pytest.mark.parametrize("account", [name for name in ACCOUNTS if name != "`gatecert`"])
 @pytest.mark.attack("another account has the daemon order, reload or stop")
 def test_another_account_causes_nothing(enrolled: Site, account: str) -> None:

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
     from gatecert.challenge.solver import Solver
     from gatecert.model import Account, CertificateSummary
-    from gatecert.store.protocol import IssuerStore
+    from gatecert.store.protocol import IssuerStore, Lease
 
 NAME = "played"
 BASE = "https://played.example"
@@ -435,6 +435,12 @@ class PlayedClient(Client):
         leave()
         return Response(200, headers, json.dumps(value).encode(), url)
 
+    def _change(self, deadline: Deadline, lease: Lease | None) -> Callable[[], None]:
+        """Reach the CA with a request that nothing may send without the lease."""
+        assert lease is not None
+        lease.check()
+        return self._reach(deadline)
+
     def _reach(self, deadline: Deadline) -> Callable[[], None]:
         assert not deadline.interrupted
         if deadline.passed:
@@ -478,10 +484,11 @@ class PlayedClient(Client):
         *,
         profile: str = "",
         replaces: str = "",
+        lease: Lease | None = None,
     ) -> Order:
         assert account.url
         assert not profile
-        leave = self._reach(deadline)
+        leave = self._change(deadline, lease)
         order = _shown(self._authority.new_order(identifiers, replaces))
         leave()
         return order
@@ -504,16 +511,25 @@ class PlayedClient(Client):
         assert account.url
         return f"{token}.thumbprint"
 
-    def respond_to_challenge(self, account: Account, url: str, deadline: Deadline) -> float | None:
+    def respond_to_challenge(
+        self, account: Account, url: str, deadline: Deadline, lease: Lease | None = None
+    ) -> float | None:
         assert account.url
-        leave = self._reach(deadline)
+        leave = self._change(deadline, lease)
         self._authority.answer(url)
         leave()
         return None
 
-    def finalize(self, account: Account, order: Order, csr: bytes, deadline: Deadline) -> Order:
+    def finalize(
+        self,
+        account: Account,
+        order: Order,
+        csr: bytes,
+        deadline: Deadline,
+        lease: Lease | None = None,
+    ) -> Order:
         assert account.url
-        leave = self._reach(deadline)
+        leave = self._change(deadline, lease)
         finalized = _shown(self._authority.finalize(order.url, csr))
         leave()
         return finalized

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from tests.fakes.acme_stores import Usage
+from tests.fakes.record_journal import Journal
 from tests.survival.years.authority import root_pem
 
-from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.certificate.pem import load_roots
 from gatecert.deploy.certificate_deployer import CertificateDeployer
 from gatecert.deploy.deployment_record import DeploymentRecord
@@ -18,49 +18,54 @@ from gatecert.deploy.inventory import Inventory, take_inventory
 from gatecert.deploy.live import LiveDirectory
 from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.errors import NotServedError, ReloadError, StorageError
-from gatecert.model import Deployment, GatewayState, UsageChange, Version
+from gatecert.model import Deployment, EnrolmentState, GatewayState, UsageChange, Version
 from gatecert.store.codec import encode
+from gatecert.store.counting_rules import MIN_KEPT_REQUESTS, without_stale
+from gatecert.store.lock import LockLease
 from gatecert.store.usage_index import UsageIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from datetime import datetime, timedelta
     from threading import Event
 
+    from gatecert.deadline import Deadline
     from gatecert.deploy.deployer import DeployTools
     from gatecert.model import (
         Account,
-        CountedRequest,
+        Expenses,
         InstallPlan,
         IssuedChain,
         KeyRequest,
+        LimitReached,
+        Limits,
         StoredList,
         Target,
         Wait,
     )
-
-Result = TypeVar("Result")
+    from gatecert.model.fleet import Urgency
+    from gatecert.store.protocol import Lease
 
 PRUNED_AT_ONCE = 100  # requests
 NOWHERE = Path("/nonexistent")
 ROOTS = load_roots(root_pem())
 
 
-class MemoryStore:
-    """A `gatecert.store.protocol.Store` of one gateway, whose disk may be full.
+class MemoryStore(Usage, Journal):
+    """A `gatecert.store.protocol.HostStore` of one gateway, whose disk may be full.
 
     Attributes:
         full: Whether nothing can be written.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.full = False
         self._state = GatewayState()
         self._versions: tuple[Version, ...] = ()
         self._keys: dict[str, bytes] = {}
         self._requests: dict[str, KeyRequest] = {}
         self._accounts: dict[str, Account] = {}
-        self._usage: defaultdict[str, UsageIndex] = defaultdict(UsageIndex)
         self._tokens: dict[tuple[str, str], str] = {}
         self._next_keys: dict[str, bytes] = {}
         self._lists: dict[str, StoredList] = {}
@@ -87,6 +92,9 @@ class MemoryStore:
     def gateway_directory(self, gateway: str) -> Path:
         return NOWHERE / gateway
 
+    def version_directory(self, version: Version) -> Path:
+        return self.gateway_directory(version.gateway) / version.id
+
     def state(self, _gateway: str) -> GatewayState:
         return self._state
 
@@ -103,7 +111,7 @@ class MemoryStore:
         version_id = f"{self._number:06d}-{now:%Y%m%dT%H%M%SZ}"
         version = Version(
             id=version_id,
-            directory=NOWHERE / gateway / version_id,
+            gateway=gateway,
             certificate=issued.certificate,
             chain=issued.chain,
             origin=issued.origin,
@@ -126,6 +134,10 @@ class MemoryStore:
         assert not second
         return self._keys[version.id]
 
+    def stored_root(self, _version: Version, *, second: bool = False) -> bytes:
+        assert not second
+        return b""
+
     def remove_version(self, version: Version) -> None:
         self.check_writable()
         self._versions = tuple(each for each in self._versions if each.id != version.id)
@@ -134,6 +146,23 @@ class MemoryStore:
     def add_request(self, _gateway: str, request: KeyRequest) -> None:
         self.check_writable()
         self._requests[request.id] = request
+
+    def open_order(
+        self,
+        gateway: str,
+        intent: KeyRequest,
+        directory_url: str,
+        expenses: Expenses,
+        within: Limits,
+        *,
+        lease: Lease,
+    ) -> LimitReached | None:
+        lease.check()
+        self.add_request(gateway, intent)
+        reached = self.count_requests(directory_url, expenses, within)
+        if reached is not None:
+            self.remove_request(gateway, intent.id)
+        return reached
 
     def requests(self, _gateway: str) -> tuple[KeyRequest, ...]:
         return tuple(self._requests.values())
@@ -160,6 +189,12 @@ class MemoryStore:
     def retire_account(self, authority: str) -> None:
         self._accounts.pop(authority, None)
 
+    def pause_orders(self, directory_url: str, pause: timedelta) -> None:
+        """Tell nobody: there is no other host."""
+
+    def schedule(self, gateway: str, urgency: Urgency, due: datetime | None) -> None:
+        """Tell nobody: there is no other host."""
+
     def revocation_list(self, url: str) -> StoredList | None:
         return self._lists.get(url)
 
@@ -167,23 +202,16 @@ class MemoryStore:
         self.check_writable()
         self._lists[url] = fresh
 
-    def rate_limit_usage(self, directory_url: str, read: Callable[[UsageIndex], Result]) -> Result:
-        return read(self._usage[directory_url])
-
-    def update_rate_limit_usage(
-        self,
-        directory_url: str,
-        change: Callable[[UsageIndex], UsageChange | None],
-        needed: Callable[[UsageIndex], Sequence[CountedRequest]],
-    ) -> None:
+    def count_requests(
+        self, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | None:
         self.check_writable()
+        reached = super().count_requests(directory_url, expenses, within)
         index = self._usage[directory_url]
-        made = change(index)
-        if made is not None:
-            index.apply(made)
-            if len(index) > MIN_KEPT_REQUESTS + PRUNED_AT_ONCE:
-                kept = UsageChange(counted=tuple(needed(index)))
-                self._usage[directory_url] = UsageIndex([kept])
+        if len(index) > MIN_KEPT_REQUESTS + PRUNED_AT_ONCE:
+            kept = without_stale(index.requests, within, expenses.now)
+            self._usage[directory_url] = UsageIndex([UsageChange(counted=kept)])
+        return reached
 
     def put_token(self, kind: str, token: str, key_authorization: str) -> None:
         self._tokens[kind, token] = key_authorization
@@ -194,12 +222,12 @@ class MemoryStore:
     def remove_token(self, kind: str, token: str) -> None:
         self._tokens.pop((kind, token), None)
 
-    def abandoned_tokens(self, _: str) -> tuple[str, ...]:
+    def wait_for_hosts(self, kind: str, token: str, deadline: Deadline) -> tuple[str, ...]:
+        del kind, token, deadline
         return ()
 
-    @contextmanager
-    def hold_state_directory(self) -> Iterator[None]:
-        yield
+    def abandoned_tokens(self, _: str) -> tuple[str, ...]:
+        return ()
 
     def daemon_pid(self) -> int | None:
         return None
@@ -219,6 +247,24 @@ class MemoryStore:
         del tell, cancelled  # a gateway in memory is never locked by another
         self.check_writable()
         yield
+
+    def copy_version(self, *_args: object, **_keys: object) -> None:
+        return None
+
+    def report_deployment(self, *_args: object) -> None: ...
+
+    def roll_out(self, *_args: object) -> None:
+        return None
+
+    def check_enrolment(self, _gateway: str) -> None: ...
+
+    def reserve_order(self, *_args: object) -> None: ...
+
+    def reserved_lease(self, *_args: object) -> None:
+        return None
+
+    def lease(self, _gateway: str) -> AbstractContextManager[LockLease]:
+        return nullcontext(LockLease())
 
 
 class Live(LiveDirectory):
@@ -292,8 +338,8 @@ class Gateway:
                 for each in versions
             }
         stored = tuple(one for each in versions for one in self._held[each.id])
-        state = self.store.state(target.name)
-        found = Inventory(stored, None, target, versions).with_state(state)
+        enrolment = self.store.state(target.name).enrolment
+        found = Inventory(stored, None, target, versions).with_enrolment(enrolment)
         return replace(found, live=found.find(live or ""))
 
     def _read(
@@ -301,7 +347,8 @@ class Gateway:
     ) -> tuple[StoredCertificate, ...]:
         alone = MemoryStore()
         alone.put_version(version, self.store.private_key(version))
-        found = take_inventory(alone, target, None, state=GatewayState(), roots=ROOTS, now=now)
+        empty = EnrolmentState()
+        found = take_inventory(alone, target, None, enrolment=empty, roots=ROOTS, now=now)
         return found.stored
 
     def reload(self, target: Target, now: datetime) -> None:
@@ -316,14 +363,15 @@ class PlayedDeployer(CertificateDeployer):
     """The real deployment onto a played gateway."""
 
     def __init__(
-        self, tools: DeployTools, target: Target, state: GatewayState, *, gateway: Gateway
+        self, tools: DeployTools, target: Target, enrolment: EnrolmentState, *, gateway: Gateway
     ) -> None:
         self._gateway = gateway
-        super().__init__(tools, target, state, record=gateway.record, live=gateway.live)
+        super().__init__(tools, target, enrolment, record=gateway.record, live=gateway.live)
 
-    def take_inventory(self, state: GatewayState) -> Inventory:
+    def take_inventory(self, enrolment: EnrolmentState) -> Inventory:
         self.inventory = self._gateway.inventory(self.target, self.tools.now())
-        assert state.revocation == self.tools.store.state(self.target.name).revocation
+        stored = self.tools.store.state(self.target.name).enrolment
+        assert enrolment.revocation == stored.revocation
         return self.inventory
 
     def bring_up(self, content: StoredCertificate, timeout: timedelta) -> bool:

@@ -31,7 +31,6 @@ from tests.survival.years.world import (
 
 from gatecert import deadline
 from gatecert.acme import session
-from gatecert.acme.rate_limits import MIN_KEPT_REQUESTS
 from gatecert.daemon import SHORTEST_PAUSE
 from gatecert.doctor.preconditions import Preconditions
 from gatecert.errors import ChallengeError, StorageError
@@ -42,6 +41,7 @@ from gatecert.model import Identifier, IdentifierType, OutcomeKind, Target
 from gatecert.resolve.caa import CaaPolicy
 from gatecert.resolve.lookup import LookupResult, LookupStatus
 from gatecert.schedule.due import SHORT_LIFETIME
+from gatecert.store.counting_rules import MIN_KEPT_REQUESTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -33,6 +33,7 @@ from gatecert.errors import (
     RateLimitedError,
 )
 from gatecert.model import ChallengeChoice, Limits, Message, RateLimit
+from gatecert.store.lock import LockLease
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -79,7 +80,7 @@ def told() -> list[Message]:
 def validation(
     polling: PollingPolicy, solver: FakeSolver, target: Target, told: list[Message]
 ) -> Authorizations:
-    return Authorizations(polling, {"http-01": solver}, target, told.append, UNLIMITED)
+    return Authorizations(polling, {"http-01": solver}, target, told.append, UNLIMITED, LockLease())
 
 
 @pytest.fixture
@@ -113,9 +114,9 @@ def test_a_dns_persist_01_challenge_has_the_account_and_the_issuer_names(
     authority.offers = {"dns-persist-01": {"token": "", "issuer-domain-names": ["ca.example"]}}
     persistent = replace(target, challenges=("dns-persist-01",))
 
-    Authorizations(polling, {"dns-persist-01": solver}, persistent, told.append, UNLIMITED).run(
-        order
-    )
+    Authorizations(
+        polling, {"dns-persist-01": solver}, persistent, told.append, UNLIMITED, LockLease()
+    ).run(order)
 
     (challenge, _) = solver.challenges
     assert (challenge.token, challenge.key_authorization) == ("", "")
@@ -203,9 +204,9 @@ def test_without_a_fetch_the_first_poll_follows_the_first_pause(
     blind = FakeSolver(fetched=False)
     started = time.monotonic()
 
-    order = Authorizations(polling, {"http-01": blind}, target, lambda _: None, UNLIMITED).run(
-        order
-    )
+    order = Authorizations(
+        polling, {"http-01": blind}, target, lambda _: None, UNLIMITED, LockLease()
+    ).run(order)
 
     assert order.status == "ready"
     assert time.monotonic() - started >= FIRST_PAUSE
@@ -294,7 +295,7 @@ def test_the_first_configured_type_that_is_offered_is_used(
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01", "http-01"))
     solvers = {"http-01": solver, "dns-01": other, "tls-alpn-01": FakeSolver()}
 
-    Authorizations(polling, solvers, wanted, lambda _: None, UNLIMITED).run(order)
+    Authorizations(polling, solvers, wanted, lambda _: None, UNLIMITED, LockLease()).run(order)
 
     assert solver.challenges == []
     assert {each.type for each in other.challenges} == {"dns-01"}
@@ -319,7 +320,7 @@ def test_a_validation_counts_from_its_request(
     budget = replace(UNLIMITED, store=store, limits=limits, now=lambda: clock[0])
     wanted = replace(target, challenges=(kind,))
 
-    Authorizations(polling, {kind: Slow()}, wanted, lambda _: None, budget).run(order)
+    Authorizations(polling, {kind: Slow()}, wanted, lambda _: None, budget, LockLease()).run(order)
 
     requests = store.counted(budget.directory_url)
     assert [(each.names, each.at) for each in requests] == [((name,), counted) for name in NAMES]
@@ -331,7 +332,7 @@ def test_a_type_that_is_not_offered_is_named(
     wanted = replace(target, challenges=("tls-alpn-01", "http-01"))
     solvers = {"http-01": FakeSolver(), "tls-alpn-01": FakeSolver()}
 
-    Authorizations(polling, solvers, wanted, told.append, UNLIMITED).run(order)
+    Authorizations(polling, solvers, wanted, told.append, UNLIMITED, LockLease()).run(order)
 
     (line,) = lines(told)
     assert "by http-01 (" in line
@@ -345,9 +346,9 @@ def test_each_name_uses_its_own_challenge_type(
     chosen = ChallengeChoice("www.example.com", ("dns-01", "http-01"), "http-01 failed before")
     wanted = replace(target, choices=(chosen,))
 
-    Authorizations(polling, {"http-01": http, "dns-01": dns}, wanted, told.append, UNLIMITED).run(
-        order
-    )
+    Authorizations(
+        polling, {"http-01": http, "dns-01": dns}, wanted, told.append, UNLIMITED, LockLease()
+    ).run(order)
 
     assert [each.identifier.value for each in dns.challenges] == ["www.example.com"]
     assert [each.identifier.value for each in http.challenges] == ["vpn.example.com"]
@@ -367,7 +368,12 @@ def test_skipped_and_failed_challenges_are_both_recorded(
     authority.refused["www.example.com"] = {"detail": "no"}
     wanted = replace(target, challenges=("http-01", "dns-01"))
     validation = Authorizations(
-        polling, {"http-01": Taken(), "dns-01": FakeSolver()}, wanted, lambda _: None, UNLIMITED
+        polling,
+        {"http-01": Taken(), "dns-01": FakeSolver()},
+        wanted,
+        lambda _: None,
+        UNLIMITED,
+        LockLease(),
     )
 
     with pytest.raises(ChallengeFailedError) as caught:
@@ -385,7 +391,9 @@ def test_no_challenge_type_in_common(
     wanted = replace(target, challenges=("tls-alpn-01", "dns-01"))
 
     with pytest.raises(AuthorityError, match="offers shiny-99, http-01, dns-01 for") as caught:
-        Authorizations(polling, {"http-01": solver}, wanted, lambda _: None, UNLIMITED).run(order)
+        Authorizations(
+            polling, {"http-01": solver}, wanted, lambda _: None, UNLIMITED, LockLease()
+        ).run(order)
 
     assert caught.value.fix.startswith("set gateways.boston.challenge")
 
@@ -575,7 +583,9 @@ def test_stopping_interrupts_validation_and_cleans_up(
 
     solver = Stopping(fetched=False)
     with pytest.raises(InterruptedOrderError):
-        Authorizations(polling, {"http-01": solver}, target, lambda _: None, UNLIMITED).run(order)
+        Authorizations(
+            polling, {"http-01": solver}, target, lambda _: None, UNLIMITED, LockLease()
+        ).run(order)
 
     assert solver.events[-2:] == ["clean up www.example.com", "clean up vpn.example.com"]
 

@@ -11,9 +11,8 @@ from tests.fakes.acme_stores import Usage
 from tests.fakes.clock import NOW
 
 from gatecert.acme.budget import Budget
-from gatecert.acme.rate_limits import IN_TRANSIT
 from gatecert.errors import RateLimitBudgetError
-from gatecert.model import Limits, RateLimit
+from gatecert.model import IN_TRANSIT, Limits, RateLimit
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NAMES = ("vpn.example.com",)

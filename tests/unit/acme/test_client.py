@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from josepy.b64 import b64decode, b64encode
 from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, answer, problem
 from tests.fakes.acme_stores import Journal
-from tests.fakes.clock import NOW
+from tests.fakes.clock import NOW, Timeless
 from tests.fakes.keys import rsa_key
+from tests.fakes.leases import PlayedLease
 from tests.fakes.pki import dns
 
 from gatecert.acme.client import Client
@@ -27,6 +28,7 @@ from gatecert.errors import (
     ACMEError,
     AuthorityError,
     AuthorityUnreachableError,
+    LeaseLostError,
     RateLimitedError,
 )
 from gatecert.model import Account, Identifier, IdentifierType, Target
@@ -283,6 +285,52 @@ def test_threads_share_connections_and_nonces(
     assert len(set(urls)) == 80
     nonces = [each.header["nonce"] for each in authority.requests if each.method == "POST"]
     assert len(set(nonces)) == len(nonces)
+
+
+# --------------------------------------------------------------------------- the lease
+
+
+def test_the_lease_is_looked_at_again_before_each_repetition(
+    client: Client, authority: FakeAuthority, account: Account, deadline: Deadline
+) -> None:
+    authority.rejected_nonces = 3
+    lease = PlayedLease(lost_after=2)
+
+    with pytest.raises(LeaseLostError):
+        client.new_order(account, NAMES, deadline, lease=lease)
+
+    assert len(authority.sent("new-order")) == 2
+
+
+def test_the_lease_is_looked_at_after_a_pause_of_the_ca(
+    client: Client, authority: FakeAuthority, account: Account
+) -> None:
+    deadline, waited = Timeless(300.0), []
+
+    class Watched:
+        def check(self) -> None:
+            waited.append(deadline.waited)
+
+    client.pause.extend(30.0)
+    client.new_order(account, NAMES, deadline, lease=Watched())
+
+    assert waited == [pytest.approx(30.0, abs=1.0)]
+    assert len(authority.sent("new-order")) == 1
+
+
+@pytest.mark.parametrize(("asked", "told"), [((4, 4), []), ((9, 9, 5), [9]), ((9, 4, 60), [9, 60])])
+def test_a_pause_is_told_to_other_hosts_if_it_is_long_and_news(
+    client: Client, authority: FakeAuthority, asked: tuple[int, ...], told: list[int]
+) -> None:
+    pauses: list[timedelta] = []
+    client.tell_pause = pauses.append
+    for seconds in asked:
+        authority.queued["directory"].append(
+            problem("rateLimited", status=503, Retry_After=f"{seconds}")
+        )
+        with pytest.raises(RateLimitedError):
+            client.directory(Timeless(300.0))
+    assert pauses == [timedelta(seconds=seconds) for seconds in told]
 
 
 # --------------------------------------------------------------------------- orders

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cryptography import x509
@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from tests.fakes.acme_server import BASE, FakeAuthority, answer, problem
 from tests.fakes.acme_stores import UNLIMITED, Accounts, Journal, Told
 from tests.fakes.clock import NOW, Timeless
+from tests.fakes.leases import PlayedLease
 from tests.fakes.pki import dns
 from tests.fakes.root_authority import RootAuthority
 from tests.fakes.solvers import FakeSolver
 
 from gatecert.acme.enrolment import Enrolment
 from gatecert.acme.issued_chain import MAX_ORDER_AGE
-from gatecert.acme.rate_limits import IN_TRANSIT
 from gatecert.acme.session import ISSUANCE_SECONDS, VERDICT_SECONDS
 from gatecert.config.schema.authority import ProfileChoice
 from gatecert.errors import (
@@ -30,10 +30,22 @@ from gatecert.errors import (
     DeadlineExceededError,
     ForbiddenKeyError,
     InterruptedOrderError,
+    LeaseLostError,
+    OrderHeldError,
     RateLimitBudgetError,
     RateLimitedError,
+    StorageError,
 )
-from gatecert.model import Account, Limits, Origin, PendingOrder, RateLimit, Target
+from gatecert.model import (
+    IN_TRANSIT,
+    Account,
+    Limits,
+    OrderHeld,
+    Origin,
+    PendingOrder,
+    RateLimit,
+    Target,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +53,7 @@ if TYPE_CHECKING:
     from gatecert.acme.client import Client
     from gatecert.config.schema.authority import AuthoritySettings
     from gatecert.http.fetcher import Response
+    from gatecert.model import KeyRequest
 
 ORDER = {
     "authorizations": [f"{BASE}/authz/1/vpn.example.com"],
@@ -148,6 +161,30 @@ def test_the_caller_deletes_the_order_from_the_journal(
     )
 
 
+@pytest.mark.parametrize("looks", range(4))
+def test_nothing_more_is_sent_once_the_lease_is_lost(
+    enrolment: Enrolment, journal: Journal, authority: FakeAuthority, looks: int
+) -> None:
+    journal.lease = PlayedLease(lost_after=looks)
+    with pytest.raises(LeaseLostError):
+        enrolment.run("")
+    sent = [request.path.split("/")[1] for request in authority.requests]
+    changes = [kind for kind in sent if kind in {"new-order", "challenge", "finalize"}]
+    assert changes == ["new-order", "challenge", "challenge", "finalize"][:looks]
+    assert journal.request is not None
+    assert (journal.order is not None) == (looks > 0)
+
+
+def test_an_order_without_replaces_needs_the_lease_again(
+    enrolment: Enrolment, journal: Journal, authority: FakeAuthority
+) -> None:
+    authority.queued["new-order"].append(problem("alreadyReplaced", status=409))
+    journal.lease = PlayedLease(lost_after=1)
+    with pytest.raises(LeaseLostError):
+        enrolment.run("aa.bb")
+    assert len(authority.sent("new-order")) == 1
+
+
 def test_the_certificate_key_is_not_the_account_key(enrolment: Enrolment, account: Account) -> None:
     assert enrolment.run("").private_key != account.private_key
 
@@ -169,6 +206,24 @@ def test_key_and_order_are_stored_before_they_are_used(
     enrolment.run("")
 
     assert journal.order is not None
+
+
+@pytest.mark.parametrize("replaces", ["", "a.b"])
+def test_an_order_that_cannot_be_opened_is_not_placed(
+    enrolment: Enrolment,
+    journal: Journal,
+    authority: FakeAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    replaces: str,
+) -> None:
+    def full(request: KeyRequest, *_: object) -> None:
+        raise StorageError(f"disk full: {request.id}")
+
+    monkeypatch.setattr(journal, "open", full)
+    with pytest.raises(StorageError, match="request-1"):
+        enrolment.run(replaces)
+
+    assert authority.sent("new-order") == []
 
 
 def test_an_order_with_valid_names_is_finalized_at_once(
@@ -693,9 +748,10 @@ def counted_by(store: Accounts) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def with_limits(enrolment: Enrolment, store: Accounts, **limits: RateLimit) -> Enrolment:
-    return replace(
-        enrolment, budget=replace(enrolment.budget, store=store, limits=Limits(**limits))
-    )
+    assert isinstance(enrolment.journal, Journal)
+    enrolment.journal.usage = store
+    within = Limits(**cast("dict[str, Any]", limits))
+    return replace(enrolment, budget=replace(enrolment.budget, store=store, limits=within))
 
 
 HOUR = timedelta(hours=1)
@@ -791,6 +847,19 @@ def test_replacements_count_as_orders_if_the_ca_refuses_replaces(
     journal.forget()
     with_limits(enrolment, store).run("c.d")
     assert [kind for kind, _ in counted_by(store)].count("order") == 2
+
+
+def test_an_order_that_the_fleet_holds_back_is_not_sent(
+    enrolment: Enrolment, authority: FakeAuthority, journal: Journal
+) -> None:
+    journal.held = OrderHeld(timedelta(seconds=15), "for its turn: 2 of 2", "no action needed")
+    for replaces in ("", "a.b"):
+        with pytest.raises(OrderHeldError, match="order at acme waits for its turn") as caught:
+            enrolment.run(replaces)
+        assert caught.value.until == NOW + timedelta(seconds=15)
+        assert caught.value.fix == "no action needed"
+    assert authority.sent("new-order") == []
+    assert journal.forgotten == 0
 
 
 # --------------------------------------------------------------------------- failing

@@ -4,10 +4,11 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.fakes.acme_server import BASE, FakeAuthority, problem
+from tests.fakes.acme_server import BASE, DIRECTORY_URL, FakeAuthority, problem
 from tests.fakes.acme_stores import Accounts, Journal, Told
 from tests.fakes.clock import NOW
 from tests.fakes.pki import dns
@@ -47,8 +48,8 @@ def issuer(settings: AuthoritySettings, accounts: Accounts, client: Client) -> I
 
 
 @pytest.fixture
-def journal(target: Target) -> Journal:
-    return Journal(target)
+def journal(target: Target, accounts: Accounts) -> Journal:
+    return Journal(target, accounts)
 
 
 class CountingSolver(FakeSolver):
@@ -207,6 +208,7 @@ def test_an_enrolment_takes_few_requests(issuer: Issuer, authority: FakeAuthorit
 @pytest.mark.parametrize(("status", "retry_after"), [(503, "400"), (503, "7000"), (429, "400")])
 def test_a_pause_for_one_order_is_one_for_all(
     issuer: Issuer,
+    accounts: Accounts,
     target: Target,
     authority: FakeAuthority,
     client: Client,
@@ -227,6 +229,7 @@ def test_a_pause_for_one_order_is_one_for_all(
     assert len(authority.requests) == sent
     left = (caught.value.until - NOW).total_seconds()
     assert left == pytest.approx(float(retry_after), abs=10.0)
+    assert accounts.pauses == [(DIRECTORY_URL, timedelta(seconds=float(retry_after)))]
 
 
 def test_a_long_limit_of_one_name_stops_no_other_order(

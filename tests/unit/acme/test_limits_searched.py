@@ -8,17 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.acme_server import DIRECTORY_URL
+from tests.fakes.acme_stores import Usage
 
-from gatecert.acme.rate_limits import (
-    IN_TRANSIT,
-    record_requests,
-    registered_domain,
-    remaining_allowances,
-    required_wait,
-    with_future_noticed,
-)
-from gatecert.model import CountedRequest, Limits, RateLimit, RequestKind
-from gatecert.store.usage_index import UsageIndex
+from gatecert.acme.rate_limits import remaining_allowances
+from gatecert.model import IN_TRANSIT, CountedRequest, Expenses, Limits, RateLimit, RequestKind
+from gatecert.store.request_groups import registered_domain
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
 SHORT, LONG = timedelta(minutes=20), timedelta(hours=2)
@@ -64,6 +59,11 @@ class Searched:
             or each.kind is not RequestKind.VALIDATION
             or not each.id.startswith(f"{validated} ")
         ]
+
+    def has(self, wanted: CountedRequest) -> bool:
+        """Tell whether a request with the same id counts."""
+        ids = {(each.kind, each.id) for each in self.requests if each.id}
+        return (wanted.kind, wanted.id) in ids
 
     def counted(self, kind: RequestKind, counts: Counts, period: timedelta, now: datetime) -> int:
         begin = now - period - IN_TRANSIT
@@ -130,23 +130,21 @@ steps = st.tuples(
 def test_limits_answer_as_a_search_through_all_requests(
     history: list[tuple[timedelta, list[CountedRequest], str]],
 ) -> None:
-    index, searched, now = UsageIndex(), Searched(), NOW
+    usage, searched, now = Usage(), Searched(), NOW
     for passed, templates, validated in history:
         now += passed
         wanted = [replace(each, at=now) for each in templates]
         for each in wanted:
-            left = [rest.count for rest in remaining_allowances(index, [each], LIMITS, now)]
-            assert left == searched.left(each, now)
-        new = [each for each in wanted if not each.id or index.find(each) is None]
-        wait = required_wait(index, wanted, LIMITS, now)
-        assert (wait is not None) == any(0 in searched.left(each, now) for each in new)
-        if wait is None:
-            change = record_requests(index, wanted, now, validated=validated)
+            left = remaining_allowances(usage, DIRECTORY_URL, [each], LIMITS, now)
+            assert [rest.count for rest in left] == searched.left(each, now)
+        new = [each for each in wanted if not searched.has(each)]
+        forbidden = any(0 in searched.left(each, now) for each in new)
+        expenses = Expenses(now, tuple(wanted), validated=validated)
+        reached = usage.count_requests(DIRECTORY_URL, expenses, LIMITS)
+        assert (reached is not None) == forbidden
+        if reached is None:
             searched.record(wanted, now, validated)
         else:
-            assert now < wait.until <= now + LONG + IN_TRANSIT
-            change = with_future_noticed(index, now)
+            assert now < reached.until <= now + LONG + IN_TRANSIT
             searched.notice(now)
-        if change is not None:
-            index.apply(change)
-        assert list(index.requests) == searched.requests
+        assert list(usage.counted()) == searched.requests

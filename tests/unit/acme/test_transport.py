@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from tests.fakes.pki import unsigned
+from tests.fakes.pki import Issued, Pki, unsigned
 
 from gatecert import __version__
 from gatecert.acme.transport import MAX_BODY_BYTES, AcmeTransport, label
@@ -24,11 +24,13 @@ from gatecert.deadline import Deadline
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
+    ClientCertificateError,
     DeadlineExceededError,
     InsecureURLError,
     InterruptedOrderError,
 )
 from gatecert.http import adapter, fetcher
+from gatecert.http.client_certificate import ClientCertificate
 from gatecert.http.fetcher import HttpFetcher
 
 if TYPE_CHECKING:
@@ -76,14 +78,22 @@ def make_bundle(directory: Path, *, begin: timedelta) -> Path:
 
 
 class Server:
-    """A TLS server whose responses the test writes byte by byte."""
+    """A TLS server whose responses the test writes byte by byte.
 
-    def __init__(self, bundle: Path) -> None:
+    Args:
+        bundle: Its key and certificate.
+        client_roots: The roots of the client certificates that it demands (PEM); empty for none.
+    """
+
+    def __init__(self, bundle: Path, client_roots: str = "") -> None:
         self.script: Script = lambda channel, _: channel.sendall(OK)
         self.requests: list[bytes] = []
         self.connections = 0
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(bundle)
+        if client_roots:
+            self._context.load_verify_locations(cadata=client_roots)
+            self._context.verify_mode = ssl.CERT_REQUIRED
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._channels: list[socket.socket] = []
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}/directory"
@@ -761,3 +771,130 @@ def test_a_server_without_http(
 def test_the_label_of_a_ca() -> None:
     assert label("acme", "https://ca.test:14000/dir") == "CA acme (ca.test:14000)"
     assert label("acme", "nonsense") == "CA acme (no host)"
+
+
+# --------------------------------------------------------------------------- client certificates
+
+PKI = Pki()
+BEGIN, END = datetime.now(UTC) - timedelta(hours=2), datetime.now(UTC) + timedelta(days=1)
+ROOT = PKI.root(begin=BEGIN, end=END)
+
+
+def client(name: str, root: Issued = ROOT, end: datetime = END) -> Issued:
+    return PKI.issue(name, root, server=False, begin=BEGIN, end=end)
+
+
+@pytest.fixture
+def demanding(bundle: Path) -> Iterator[Server]:
+    """Run a server that demands a client certificate."""
+    server = Server(bundle, ROOT.pem.decode("ascii"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ClientCertificate:
+    return ClientCertificate(tmp_path / "client.pem", tmp_path / "client.key")
+
+
+def write(files: ClientCertificate, certificate: Issued, key: Issued | None = None) -> None:
+    files.certificate.write_bytes(certificate.pem)
+    files.key.write_bytes((key or certificate).key_pem)
+    files.key.chmod(0o600)
+
+
+def test_a_client_certificate_is_presented_and_read_again(
+    bundle: Path, demanding: Server, files: ClientCertificate, deadline: Deadline
+) -> None:
+    write(files, client("first"))
+    transport = AcmeTransport("acme", bundle, client_certificate=files)
+    for name in ("first", "first", "second"):
+        if name == "second":
+            write(files, client(name))
+        assert transport.send("GET", demanding.url, deadline=deadline).status == 200
+
+    assert demanding.connections == 2
+
+
+def test_files_that_do_not_belong_together_yet_are_not_read_again(
+    bundle: Path, demanding: Server, files: ClientCertificate, deadline: Deadline
+) -> None:
+    write(files, client("first"))
+    transport = AcmeTransport("acme", bundle, client_certificate=files)
+    transport.send("GET", demanding.url, deadline=deadline)
+    write(files, client("second"), key=client("first"))
+
+    assert transport.send("GET", demanding.url, deadline=deadline).status == 200
+    assert demanding.connections == 1
+
+    write(files, client("second"))
+    assert transport.send("GET", demanding.url, deadline=deadline).status == 200
+    assert demanding.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("presented", "alert"),
+    [
+        (None, "certificate required"),
+        (client("stranger", PKI.root("Other", begin=BEGIN, end=END)), "unknown ca"),
+        (client("ended", end=datetime.now(UTC) - timedelta(hours=1)), "certificate expired"),
+    ],
+    ids=["none", "unknown", "expired"],
+)
+def test_a_refused_client_certificate(
+    bundle: Path,
+    demanding: Server,
+    files: ClientCertificate,
+    deadline: Deadline,
+    presented: Issued | None,
+    alert: str,
+) -> None:
+    if presented is not None:
+        write(files, presented)
+    transport = AcmeTransport("acme", bundle, client_certificate=files if presented else None)
+
+    with pytest.raises(ClientCertificateError) as caught:
+        transport.send("GET", demanding.url, deadline=deadline)
+
+    who = label("acme", demanding.url)
+    assert caught.value.message == f"{who} refuses the client certificate: {alert}"
+    assert "authorities.acme.client_certificate and client_key" in caught.value.fix
+    assert demanding.requests == []
+
+
+def test_a_refusal_of_nginx(transport: AcmeTransport, server: Server, deadline: Deadline) -> None:
+    page = b"<html><head><title>400 No required SSL certificate was sent</title></head></html>"
+    head = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(page)}\r\n\r\n".encode("ascii")
+    server.script = lambda channel, _: channel.sendall(head + page)
+
+    with pytest.raises(ClientCertificateError, match="No required SSL certificate was sent"):
+        transport.send("GET", server.url, deadline=deadline)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda files: files.key.unlink(), "there is no file"),
+        (lambda files: files.key.write_bytes(ROOT.key_pem), "does not belong to the certificate"),
+        (lambda files: files.key.chmod(0o666), "is world-writable"),
+        (lambda files: files.certificate.write_text("no PEM"), "are not a certificate and a key"),
+    ],
+    ids=["missing", "mismatch", "writable", "garbage"],
+)
+def test_an_unusable_client_certificate(
+    bundle: Path,
+    demanding: Server,
+    files: ClientCertificate,
+    deadline: Deadline,
+    spoil: Callable[[ClientCertificate], object],
+    reason: str,
+) -> None:
+    write(files, client("first"))
+    spoil(files)
+    transport = AcmeTransport("acme", bundle, client_certificate=files)
+
+    with pytest.raises(ClientCertificateError, match=reason) as caught:
+        transport.send("GET", demanding.url, deadline=deadline)
+
+    assert "authorities.acme.client_certificate and client_key" in caught.value.fix
+    assert "PRIVATE KEY" not in str(caught.value)

@@ -127,7 +127,7 @@ def test_the_next_pass_looks_whether_it_is_revoked(scene: Scene) -> None:
     _, application = scene.adopt()
 
     current = application.open(application.targets[SHOP])
-    revocation = current.state.revocation
+    revocation = current.state.enrolment.revocation
     assert revocation is not None
     assert revocation.next_look <= utc_now()
     at, _ = current.next_wake()

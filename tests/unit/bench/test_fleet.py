@@ -39,8 +39,8 @@ def test_nothing_is_due_for_a_gateway(daemon: Gatecert) -> None:
         current = application.pipeline.open(target)
         due = next_due(current.situation, now)
         assert (due.action, due.at > now) == (Action.ENROL, True), name
-        assert current.state.next_look is not None
-        assert current.state.next_look > now
+        assert current.state.host.next_look is not None
+        assert current.state.host.next_look > now
     watched = application.pipeline.open(application.targets["listening"])
     at = next_watch(watched.situation, now)
     assert at is not None

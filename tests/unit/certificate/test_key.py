@@ -8,8 +8,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.keys import rsa_key
+from tests.fakes.pki import dns
 
 from gatecert.certificate import key
+from gatecert.certificate.request import build_request
 from gatecert.errors import CertificateError
 from gatecert.model import KeyType
 
@@ -45,6 +47,14 @@ def test_the_older_formats_of_openssl_are_loaded(key_type: KeyType) -> None:
     assert b" PRIVATE KEY-----" in older.splitlines()[0]
     assert not older.startswith(b"-----BEGIN PRIVATE KEY-----")
     assert key.to_pem(key.load(older)) == pem
+
+
+def test_the_public_key_of_a_key_and_of_its_csr_are_the_same() -> None:
+    pem = key.generate(KeyType.ECDSA_P256)
+    csr = build_request(pem, dns("vpn.example.com"), common_name=None)
+    assert key.public_key(pem) == key.public_key(csr) == key.load(pem).public_key()
+    with pytest.raises(CertificateError, match="the CSR cannot be read"):
+        key.public_key(csr.replace(b"M", b"N", 1))
 
 
 def test_an_encrypted_key_is_refused() -> None:

@@ -4,11 +4,12 @@ import logging
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.fakes.pki import NAME, dns
 
 from gatecert.certificate import key
-from gatecert.certificate.request import build_request
+from gatecert.certificate.request import build_request, requested_names
 from gatecert.errors import CertificateError
 from gatecert.model import Identifier, IdentifierType, KeyType
 
@@ -128,3 +129,35 @@ def test_a_name_invalid_in_a_certificate_is_refused(ecdsa: bytes, name: Identifi
 def test_a_damaged_key_is_refused() -> None:
     with pytest.raises(CertificateError, match="private key cannot be read"):
         build_request(b"", dns(NAME), common_name=None)
+
+
+def test_the_names_in_a_csr_of_another_host() -> None:
+    names = dns("a.example", "b.example")
+    csr = build_request(key.generate(KeyType.ECDSA_P256), names, common_name=None)
+    assert requested_names(csr) == names
+
+
+def test_a_csr_must_be_signed_with_its_own_key() -> None:
+    one, other = (
+        x509.load_pem_x509_csr(
+            build_request(key.generate(KeyType.ECDSA_P256), dns("a.example"), common_name=None)
+        )
+        for _ in range(2)
+    )
+    own, foreign = (
+        each.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        for each in (one, other)
+    )
+    changed = one.public_bytes(Encoding.DER).replace(own, foreign)
+    forged = x509.load_der_x509_csr(changed).public_bytes(Encoding.PEM)
+    with pytest.raises(CertificateError, match="not signed with the key"):
+        requested_names(forged)
+
+
+@pytest.mark.parametrize(
+    "csr",
+    [b"", b"garbage", b"-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n"],
+)
+def test_a_damaged_csr_has_no_names(csr: bytes) -> None:
+    with pytest.raises(CertificateError, match="cannot be read"):
+        requested_names(csr)

@@ -17,6 +17,7 @@ from gatecert.model import (
     ChallengeChoice,
     ChallengeFailure,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     NameResolution,
@@ -160,7 +161,7 @@ def test_a_repeated_failure_replaces_the_earlier_one() -> None:
 def test_each_name_of_a_gateway_has_its_own_choice(kind: ResolutionKind | None, first: str) -> None:
     target = Target("g", (NAME, WILDCARD, ADDRESS), NAME.value, challenges=("http-01", "dns-01"))
     looks = (NameResolution(NAME.value, kind, required=False),) if kind is not None else ()
-    state = GatewayState(resolution=Resolution(NOW, looks) if looks else None)
+    state = GatewayState(host=HostState(resolution=Resolution(NOW, looks) if looks else None))
 
     found = choose_challenges(target, state)
 
@@ -176,5 +177,7 @@ def test_a_name_that_cannot_be_looked_up_can_be_renewed(
     kind: ResolutionKind, kinds: tuple[str, ...]
 ) -> None:
     target = Target("g", (NAME,), NAME.value, challenges=("http-01",))
-    state = GatewayState(resolution=Resolution(NOW, (NameResolution(NAME.value, kind),)))
+    state = GatewayState(
+        host=HostState(resolution=Resolution(NOW, (NameResolution(NAME.value, kind),)))
+    )
     assert choose_challenges(target, state)[0].kinds == kinds

@@ -44,6 +44,16 @@ def solver(endpoint: Endpoint, tokens: Tokens) -> Http01Solver:
     return Http01Solver(Http01Settings(listen=(endpoint,)), tokens)
 
 
+def test_hosts_that_do_not_answer_are_named(
+    tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens.put_token("http-01", "abc", "abc.thumbprint")
+    tokens.missing = ("gw-b", "gw-c")
+    Http01Solver(Http01Settings(), tokens).wait(challenge(), Deadline.after(1))
+    (line,) = caplog.messages
+    assert line.startswith("hosts that do not answer http-01 for vpn.example.com: gw-b, gw-c;")
+
+
 @pytest.mark.enable_socket
 def test_the_response_is_served_from_present_to_clean_up(
     solver: Http01Solver, endpoint: Endpoint, tokens: Tokens

@@ -72,6 +72,16 @@ def solver(endpoint: Endpoint, tokens: Tokens) -> Iterator[TlsAlpn01Solver]:
             made.clean_up(challenge(name, token))
 
 
+def test_hosts_that_do_not_answer_are_named(
+    solver: TlsAlpn01Solver, tokens: Tokens, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens.put_token("tls-alpn-01", token_key(NAME), "abc.thumbprint")
+    tokens.missing = ("gw-b",)
+    solver.wait(challenge(), Deadline.after(1))
+    (line,) = caplog.messages
+    assert line.startswith("hosts that do not answer tls-alpn-01 for vpn.example.com: gw-b;")
+
+
 def test_the_response_is_served_from_present_to_clean_up(
     solver: TlsAlpn01Solver, endpoint: Endpoint, tokens: Tokens
 ) -> None:

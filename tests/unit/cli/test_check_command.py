@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 import yaml
+from tests.fakes.fleet_files import FleetFiles
 
 from gatecert import cli
 from gatecert.certificate.bootstrap import bootstrap
@@ -190,3 +191,59 @@ def test_check_notes_a_pattern_that_matches_nothing(
         cli.run()
     note = f"  note: {path}:6: include[0]: no file matches conf.d/*.yaml"
     assert note in capsys.readouterr().out.splitlines()
+
+
+def test_the_place_in_a_fleet_is_shown_and_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = FleetFiles(tmp_path / "etc")
+    ends = datetime.now(UTC).replace(microsecond=0) + timedelta(days=90)
+    files.log_in_by(files.pki.issue("gw-a", files.pki.root(), end=ends))
+    files.section["issue"] = {"domains": ["ddns.example", "vpn.example"]}
+    files.others = {
+        "authorities": {"ca": {"directory_url": "letsencrypt"}},
+        "challenges": {"dns-01": {"provider": "exec", "command": ["/bin/true"]}},
+    }
+    command = ["gatecert", "-c", str(files.configuration()), "check"]
+    told = []
+    for arguments in (command, [*command, "--explain", "fleet"]):
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+        assert not ended.value.code
+        told.append(" ".join(capsys.readouterr().out.split()))
+    assert (
+        "fleet: host gw-a of cluster hq, ring 1; database gatecert on db1.example.com:5432,"
+        f" db2.example.com:6432 as gw-a, until {ends:%Y-%m-%d}; orders for"
+        " gateways in the field below ddns.example and vpn.example"
+    ) in told[0]
+    assert told[1].startswith("fleet database.hosts:")
+    assert "sealing_keys: (secret)" in told[1]
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_hosts_of_a_fleet_answer_for_each_other_and_share_a_certificate(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    shared: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    files = FleetFiles(tmp_path / "etc")
+    members = {f"node{each}": {"common_name": f"node{each}.example.com"} for each in range(6)}
+    files.others = {
+        "authorities": {"letsencrypt": {"terms_of_service_agreed": True}},
+        "gateways": {"vpn": USUAL | {"members": members}},
+        **({} if shared else {"fleet": None}),
+    }
+    monkeypatch.setattr(sys, "argv", ["gatecert", "-c", str(files.configuration()), "check"])
+    with pytest.raises(SystemExit):
+        cli.run()
+    told = " ".join(capsys.readouterr().out.split())
+    assert ("6 hosts share vpn.example.com" in told) is not shared
+    assert ("at a virtual IP" in told) is not shared
+
+
+def test_without_a_fleet_there_is_nothing_to_explain(run: Run) -> None:
+    code, _, error = run({"vpn": OWN}, "check", "--explain", "fleet")
+    assert code == 2
+    assert "no gateway is called 'fleet'" in error

@@ -208,13 +208,13 @@ def test_status_warns_of_a_new_name_until_the_certificate_has_it(
     assert "does not cover" not in told
 
 
-def test_check_recommends_custom_mode_for_an_automatic_pair(
+def test_check_says_how_each_host_of_an_automatic_pair_can_enrol(
     run: Run, gateway: dict[str, object]
 ) -> None:
     gateway.update(mode="automatic", region="cn", members={"primary": PRIMARY, "spare": SPARE})
     code, output, _ = run("check")
     assert code == 0
-    assert "mode: custom is recommended" in output
+    assert "set challenge: dns-01, which works on every host" in output
 
 
 def test_file_name_with_control_characters_stays_on_one_line(run: Run) -> None:

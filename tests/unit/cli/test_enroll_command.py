@@ -12,7 +12,9 @@ import pytest
 from gatecert.cli.enroll_command import with_earlier_failure
 from gatecert.model import (
     CertificateSummary,
+    EnrolmentState,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     Mode,
@@ -49,7 +51,7 @@ SERVED = Outcome("vpn", NOW - DAY, OutcomeKind.DEPLOYED, "is served")
 IDLE = Outcome("vpn", NOW, OutcomeKind.IDLE, "nothing is due", next_at=NOW + DAY)
 AT_ONCE = "gatecert enroll vpn --force retries at once"
 
-FAILING = GatewayState(failures=3, outcome=REFUSED)
+FAILING = GatewayState(EnrolmentState(failures=3), HostState(outcome=REFUSED))
 
 
 def judged(
@@ -72,12 +74,17 @@ def judged(
         (ENDED, FAILING, "3 failed attempts, last: refused", f"publish it; {AT_ONCE}"),
         (
             ISSUED,
-            replace(FAILING, revocation=REVOKED),
+            replace(FAILING, enrolment=replace(FAILING.enrolment, revocation=REVOKED)),
             "3 failed attempts, last: refused",
             f"publish it; {AT_ONCE}",
         ),
-        (BOOTSTRAP, GatewayState(failures=1, outcome=SERVED), "1 failed attempt", AT_ONCE),
-        (BOOTSTRAP, GatewayState(outcome=SPENT), "five a week", ""),
+        (
+            BOOTSTRAP,
+            GatewayState(EnrolmentState(failures=1), HostState(outcome=SERVED)),
+            "1 failed attempt",
+            AT_ONCE,
+        ),
+        (BOOTSTRAP, GatewayState(host=HostState(outcome=SPENT)), "five a week", ""),
     ],
 )
 def test_earlier_failures_are_reported_while_waiting(

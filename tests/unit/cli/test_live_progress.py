@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 from contextlib import contextmanager, redirect_stderr
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -42,12 +43,14 @@ class Screen(io.TextIOWrapper):
         super().__init__(io.BytesIO(), "utf-8")
         self.emulator = pyte.HistoryScreen(columns, 12)
         self._parser = pyte.Stream(self.emulator)
+        self._writing = threading.RLock()  # the display draws in a thread of its own, too
 
     def isatty(self) -> bool:
         return True
 
     def write(self, text: str) -> int:
-        self._parser.feed(text.replace("\n", "\r\n"))  # as a terminal's line discipline does
+        with self._writing:
+            self._parser.feed(text.replace("\n", "\r\n"))  # as a terminal's line discipline does
         return len(text)
 
     def flush(self) -> None:
@@ -55,7 +58,8 @@ class Screen(io.TextIOWrapper):
 
     @property
     def lines(self) -> list[str]:
-        shown = [line.rstrip() for line in self.emulator.display]
+        with self._writing:
+            shown = [line.rstrip() for line in self.emulator.display]
         while shown and not shown[-1]:
             shown.pop()
         return shown

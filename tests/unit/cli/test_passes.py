@@ -14,7 +14,16 @@ import pytest
 from gatecert.cli.passes import run_passes, state_of
 from gatecert.cli.progress_lines import ProgressLines
 from gatecert.errors import LockTimeoutError, StorageError
-from gatecert.model import Deployment, Identifier, IdentifierType, Outcome, OutcomeKind, Target
+from gatecert.model import (
+    Deployment,
+    EnrolmentState,
+    GatewayState,
+    Identifier,
+    IdentifierType,
+    Outcome,
+    OutcomeKind,
+    Target,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 NAME = Identifier(IdentifierType.DNS, "vpn.example.com")
@@ -46,7 +55,7 @@ class PlayedApplication:
             raise StorageError(f"{target.name} cannot be read")
         return SimpleNamespace(
             live=self.live,
-            state=SimpleNamespace(order=self.order),
+            state=GatewayState(EnrolmentState(order=self.order)),
             situation=SimpleNamespace(deployment=self.deployment),
         )
 

@@ -132,6 +132,7 @@ def test_a_pipe_gets_the_status_again_when_it_has_changed(configuration: Path, r
 def read_until(terminal: int, wanted: bytes) -> bytes:
     shown = b""
     while wanted not in shown:
+        assert select.select([terminal], [], [], 60)[0], shown
         shown += os.read(terminal, 65536)
     return shown
 

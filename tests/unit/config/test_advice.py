@@ -87,3 +87,20 @@ def test_listening_on_the_gateways_own_port_is_noted(
 def test_an_unused_challenge_type_takes_no_port() -> None:
     gateway: dict[str, object] = {"challenge": "http-01", "install": {"verify": ["127.0.0.1:443"]}}
     assert notes(gateway) == []
+
+
+def members(count: int) -> dict[str, object]:
+    names = [f"m{each}" for each in range(count)]
+    return {"members": {name: {"common_name": f"{name}.example.com"} for name in names}}
+
+
+def test_more_hosts_than_certificates_of_the_same_names_are_noted() -> None:
+    (note,) = notes(members(5))
+    assert note.startswith("5 hosts share g.example.com, and le issues 5 certificates in 7 days")
+
+
+@pytest.mark.parametrize(
+    ("count", "limits"), [(4, {}), (9, {"duplicates": "10/7d"}), (50, "off")], ids=str
+)
+def test_hosts_within_the_limit_are_not(count: int, limits: object) -> None:
+    assert notes(members(count), limits=limits) == []

@@ -399,3 +399,45 @@ def test_only_a_private_ca_issues_for_private_names(
 )
 def test_public_cas_are_known_by_their_domain(url: str, *, public: bool) -> None:
     assert is_public_ca(url) is public
+
+
+RELAY = "authorities: {relay: {directory_url: https://relay.example/}, letsencrypt: {}}\n"
+FIELD = "gateways: {g: {hostname: g.example.com, resolution: off, "
+DNS_01 = "challenges: {dns-01: {provider: exec, command: [/bin/true]}}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (f"{FIELD}authorities: [relay], challenge: http-01}}}}", "cannot be off with http-01"),
+        (
+            f"{DNS_01}{FIELD}authorities: [relay], challenge: [dns-01, http-01]}}}}",
+            "cannot be off with http-01",
+        ),
+        (
+            f"{FIELD}authorities: [relay, letsencrypt]}}}}",
+            "cannot be off without dns-01: letsencrypt validates every name",
+        ),
+        (f"{DNS_01}{FIELD}ddns: {{}}}}}}", "cannot be off with ddns"),
+    ],
+)
+def test_names_are_looked_up_where_the_ca_connects(
+    complaints: Callable[[str], list[str]], written: str, told: str
+) -> None:
+    assert any(f"gateways.g.resolution: {told}" in each for each in complaints(RELAY + written))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        f"{FIELD}authorities: [relay]}}}}",
+        f"{FIELD}authorities: [relay], alternative_names: ['*.g.example.com', 192.0.2.7]}}}}",
+        f"{DNS_01}{FIELD}challenge: dns-01}}}}",
+        f"{DNS_01}{FIELD}}}}}",
+        f"{FIELD}mode: custom, challenge: http-01}}}}",
+    ],
+)
+def test_elsewhere_they_need_not_be(
+    configuration: Callable[[str], Configuration], written: str
+) -> None:
+    assert not configuration(RELAY + written).gateways["g"].resolution

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def of(
-    gateway: Mapping[str, object], challenges: Mapping[str, object] | None = None
+    gateway: Mapping[str, object],
+    challenges: Mapping[str, object] | None = None,
 ) -> list[tuple[str, str]]:
     """Return what is missing: the last steps of the key, and the message."""
     configuration = Configuration.model_validate(
@@ -80,6 +81,18 @@ def test_directories_exist(tmp_path: Path) -> None:
     assert f"there is no directory {gone}" in what
     ((_, what),) = of({}, {"http-01": {"webroot": str(file)}})
     assert what == f"{file} is not a directory"
+
+
+def test_a_textfile_needs_a_directory(tmp_path: Path) -> None:
+    def found(path: Path) -> list[str]:
+        configuration = Configuration.model_validate(
+            {"gateways": {}, "metrics": {"textfile": str(path)}}
+        )
+        return [each.what for each in findings(configuration)]
+
+    assert found(tmp_path / "gatecert.prom") == []
+    (what,) = found(tmp_path / "gone" / "gatecert.prom")
+    assert what == f"there is no directory {tmp_path / 'gone'}; create it, or correct the path"
 
 
 def test_a_copy_needs_a_directory_and_an_owner_but_need_not_exist(tmp_path: Path) -> None:
@@ -151,3 +164,35 @@ def test_each_program_is_looked_for_once(
     loaded = configuration(f"defaults: {{install: {{reload: [sh]}}}}\ngateways: {{{gateways}}}\n")
     assert list(findings(loaded)) == []
     assert asked == ["sh"]
+
+
+def of_receivers(*receivers: Mapping[str, object]) -> dict[str, str]:
+    """Return what receivers of notifications lack, by the last steps of the key."""
+    configuration = Configuration.model_validate(
+        {"notify": list(receivers), "gateways": {}}, by_alias=True, by_name=False
+    )
+    return {".".join(map(str, each.location)): each.what for each in findings(configuration)}
+
+
+def test_receivers_need_their_program_and_a_file_that_others_cannot_read(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"s3cret-{name}" for name in ("good", "open", "empty", "missing")}
+    for name, mode in (("good", 0o600), ("open", 0o644), ("empty", 0o600)):
+        files[name].touch(mode=mode)
+        files[name].write_text("" if name == "empty" else "https://hooks.example/")
+    found = of_receivers(
+        {"command": ["no-such-program-at-all"]},
+        {"webhook_file": str(files["good"])},
+        {"webhook_file": str(files["open"])},
+        {"url_file": str(files["empty"])},
+        {"url_file": str(files["missing"])},
+    )
+    assert found.keys() == {
+        "notify.0.command.0",
+        "notify.2.webhook_file",
+        "notify.3.url_file",
+        "notify.4.url_file",
+    }
+    assert "world-readable" in found["notify.2.webhook_file"]
+    assert "empty file" in found["notify.3.url_file"]
+    assert "does not exist" in found["notify.4.url_file"]
+    assert not any("s3cret" in what for what in found.values())

@@ -144,3 +144,45 @@ gateways: {g: {hostname: g.example.com}}
 """
     (line,) = complaints(lexicon)
     assert line.startswith("2: challenges.dns-01.credentials.auth_token: names a file that does")
+
+
+MUTUAL = """\
+authorities:
+  a:
+    directory_url: https://a.example/
+    client_certificate: client.pem
+    client_key: client.key
+gateways: {g: {hostname: g.example.com}}
+"""
+
+
+def test_the_key_of_a_client_certificate_is_a_secret(
+    complaints: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "client.pem").write_text(PEM)
+    (tmp_path / "client.key").write_text("S3cr3t")
+    (tmp_path / "client.key").chmod(0o644)
+    (line,) = complaints(MUTUAL)
+    assert line.startswith("5: authorities.a.client_key: names a world-readable")
+    assert "S3cr3t" not in line
+
+
+def test_a_client_certificate_must_exist(
+    complaints: Callable[[str], list[str]], tmp_path: Path
+) -> None:
+    (tmp_path / "client.key").write_text("S3cr3t")
+    (tmp_path / "client.key").chmod(0o600)
+    (line,) = complaints(MUTUAL)
+    assert line.startswith("4: authorities.a.client_certificate: names a file that does not exist")
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [("client_certificate", "client_key"), ("client_key", "client_certificate")],
+)
+def test_certificate_and_key_come_together(
+    complaints: Callable[[str], list[str]], given: str, missing: str
+) -> None:
+    line = next(line for line in MUTUAL.splitlines() if f" {missing}:" in line)
+    told = complaints(MUTUAL.replace(f"{line}\n", ""))
+    assert f"2: authorities.a.{missing}: is missing: {given} requires it" in told

@@ -177,7 +177,7 @@ def test_every_setting_is_explained_with_its_origin(tmp_path: Path) -> None:
     own = validate(document).gateways["own"]
     shown = {
         setting.key: (setting.value, setting.origin.replace(f"{path}:", ""))
-        for setting in effective_settings(document, own)
+        for setting in effective_settings(document, ("gateways", "own"), own)
     }
     assert shown["hostname"] == ("own.example.com", "10")
     assert shown["region"] == ("none", "11")
@@ -196,12 +196,35 @@ def test_the_path_of_a_secret_is_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(
         "gateways: {g: {hostname: x.cn, install: {copy_to: [{path: x.p12, contents: pkcs12,"
-        " password_file: S3cr3t}]}}}\n",
+        " password_file: S3cr3t}]}, ddns: {provider: rfc2136, server: 192.0.2.53, tsig: {name: k,"
+        " secret_file: S3cr3t}}}}\n",
         "utf-8",
     )
     document = read(path)
     gateway = validate(document, check_files=False).gateways["g"]
-    shown = {setting.key: setting.value for setting in effective_settings(document, gateway)}
+    shown = {
+        setting.key: setting.value
+        for setting in effective_settings(document, ("gateways", "g"), gateway)
+    }
     assert shown["install.copy_to[0].password_file"] == "(secret)"
     assert shown["install.copy_to[0].path"] == str(tmp_path / "x.p12")
+    assert shown["ddns.tsig.secret_file"] == "(secret)"
+    assert shown["ddns.tsig.name"] == "k"
     assert "S3cr3t" not in str(shown)
+
+
+def test_the_paths_of_several_secrets_are_not_shown(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "gateways: {g: {hostname: x.cn, ddns: {provider: cloudflare, options: {auth_username: me},"
+        " credentials: {auth_token: S3cr3t}}}}\n",
+        "utf-8",
+    )
+    document = read(path)
+    gateway = validate(document, check_files=False).gateways["g"]
+    shown = {
+        setting.key: setting.value
+        for setting in effective_settings(document, ("gateways", "g"), gateway)
+    }
+    assert ("ddns.credentials.auth_token", "(secret)") in shown.items()
+    assert shown["ddns.options.auth_username"] == "me"

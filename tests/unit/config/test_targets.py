@@ -205,3 +205,22 @@ def test_nothing_is_forwarded_for_a_type_that_no_gateway_uses() -> None:
         }
     )
     assert list(forwarded_listeners(configuration)) == ["tls-alpn-01"]
+
+
+DNS_01 = {"provider": "exec", "command": ["/bin/true"]}
+
+
+@pytest.mark.parametrize(
+    ("configured", "challenges"),
+    [
+        ({}, ()),
+        ({"dns-01": DNS_01}, ("dns-01",)),
+        ({"tls-alpn-01": {"listen": ["0.0.0.0:443"]}}, ()),
+    ],
+    ids=["http-01", "dns-01", "tls-alpn-01"],
+)
+def test_without_look_ups_only_a_txt_record_can_validate(
+    configured: dict[str, object], challenges: tuple[str, ...]
+) -> None:
+    target = only({"hostname": "g.example.com", "resolution": False}, challenges=configured)
+    assert (target.is_looked_up, target.challenges) == (False, challenges)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +27,7 @@ def signed(name: str) -> IssuedChain:
 
 # What the parts have to do with one another is for others to check; here they are only carried.
 LEAF, ISSUER, OTHER = (signed(name) for name in ("a.example.com", "ca.example.com", "b.example"))
-VERSION = Version("000001-20261123T081500Z", Path("/nowhere"), LEAF.certificate, ISSUER.certificate)
+VERSION = Version("000001-20261123T081500Z", "boston", LEAF.certificate, ISSUER.certificate)
 KEY = LEAF.private_key
 
 

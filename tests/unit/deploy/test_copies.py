@@ -5,7 +5,6 @@ import os
 import pwd
 import stat
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,11 +19,12 @@ from gatecert.store.temporary_names import leftover_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 LEAF = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 CHAIN = b"-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
 KEY = b"-----BEGIN PRIVATE KEY-----\nCCCC\n-----END PRIVATE KEY-----\n"
-VERSION = Version("000001-20261123T081500Z", Path("/nowhere"), LEAF, CHAIN)
+VERSION = Version("000001-20261123T081500Z", "boston", LEAF, CHAIN)
 FULLCHAIN = FileContents.FULLCHAIN
 
 
@@ -188,7 +188,7 @@ def pair() -> tuple[Version, bytes]:
     """A version whose certificate can be read, and its key."""
     names = [Identifier(IdentifierType.DNS, "a.example.com")]
     made = bootstrap(names, now=datetime(2026, 11, 23, tzinfo=UTC))
-    version = Version("000002-20261123T081500Z", Path("/nowhere"), made.certificate, b"")
+    version = Version("000002-20261123T081500Z", "boston", made.certificate, b"")
     return version, made.private_key
 
 

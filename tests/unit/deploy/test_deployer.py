@@ -7,13 +7,16 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.measurements import Measured
 from tests.fakes.world import HOSTNAME, World
 
+from gatecert.measurement import Measurement
 from gatecert.model import FileContents, FileCopy, OutcomeKind
 from gatecert.store import durable
 
@@ -60,7 +63,10 @@ def takes_only(world: World, version: str) -> tuple[str, ...]:
 def test_a_version_that_the_server_refuses_is_rolled_back_and_the_deployment_alone_tried_again(
     world: World,
 ) -> None:
+    measured = Measured()
+    world.pipeline = replace(world.pipeline, measure=measured)
     world.attend()
+    assert not measured.all
     first = world.live
     world.plan(reload=takes_only(world, world.store.versions("vpn")[0].id))
     world.later(60 * DAY)
@@ -69,7 +75,8 @@ def test_a_version_that_the_server_refuses_is_rolled_back_and_the_deployment_alo
     assert "bad key" in outcome.detail
     assert "served again" in outcome.detail
     assert world.live == first
-    assert world.store.state("vpn").failures == 0
+    assert world.store.state("vpn").enrolment.failures == 0
+    assert measured.all == [(Measurement.ROLLBACKS, {}, 1)]
 
     (world.directory / "allowed").touch()
     assert world.attend().kind is OutcomeKind.IDLE
@@ -89,7 +96,7 @@ def test_a_reload_that_fails_for_every_version_keeps_the_newer_one(world: World)
     assert "not today" in outcome.detail
     assert "the previous certificate fails the check as well" in outcome.detail
     assert world.live != first
-    assert world.store.state("vpn").failures == 0
+    assert world.store.state("vpn").enrolment.failures == 0
 
     world.plan(reload=world.script("exit 0"))
     assert world.attend().kind is OutcomeKind.IDLE

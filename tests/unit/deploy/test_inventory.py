@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
+from gatecert.certificate.comparison import Trust
 from gatecert.deploy.inventory import Inventory
 from gatecert.deploy.parsed_versions import StoredCertificate
 from gatecert.model import CertificateSummary, Identifier, IdentifierType, Target, Version
@@ -29,7 +30,7 @@ def held(
         is_bootstrap=is_bootstrap,
         certificate_id="",
     )
-    return StoredCertificate(Version(version, Path("/versions") / version, b"", b""), summary)
+    return StoredCertificate(Version(version, "boston", b"", b""), summary)
 
 
 BOOTSTRAP, TRUSTED = held("3", is_bootstrap=True), held("2")
@@ -63,3 +64,51 @@ def test_the_wanted_version_is_the_best_usable_one(
     wanted: StoredCertificate | None,
 ) -> None:
     assert Inventory(versions, live, TARGET).wanted(NOW) == wanted
+
+
+def of_generation(stored: StoredCertificate, generation: int) -> StoredCertificate:
+    """One that clients accept."""
+    return replace(
+        stored,
+        version=replace(stored.version, generation=generation),
+        summary=replace(stored.summary, identifiers=TARGET.identifiers),
+        trust=Trust(trusted=True),
+    )
+
+
+NEW, OLD = of_generation(held("5"), 7), of_generation(held("4"), 6)
+
+
+@pytest.mark.parametrize(
+    ("others", "live", "served"),
+    [
+        ((OLD,), OLD, OLD),
+        ((OLD,), None, OLD),
+        ((BOOTSTRAP, OLD), BOOTSTRAP, OLD),
+        ((), None, NEW),
+        ((BOOTSTRAP,), BOOTSTRAP, NEW),
+        ((ENDED,), ENDED, NEW),
+        ((replace(OLD, revoked=True),), OLD, NEW),
+        ((replace(OLD, trust=Trust()),), OLD, NEW),
+        ((OLD,), NEW, NEW),
+    ],
+    ids=[
+        "the old one is served",
+        "also where nothing is live",
+        "and in place of a bootstrap certificate",
+        "there is no other one",
+        "the other one is self-signed",
+        "has ended",
+        "is revoked",
+        "is one that clients refuse",
+        "the new one is live already",
+    ],
+)
+def test_a_generation_waits_only_behind_one_that_is_as_good(
+    others: tuple[StoredCertificate, ...],
+    live: StoredCertificate | None,
+    served: StoredCertificate,
+) -> None:
+    inventory = Inventory((NEW, *others), live, TARGET)
+    assert inventory.in_turn(NOW, 7) == served
+    assert inventory.in_turn(NOW, 0) == inventory.in_turn(NOW, 6) == NEW

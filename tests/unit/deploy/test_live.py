@@ -59,7 +59,7 @@ def test_a_restored_version_is_newer_than_what_it_replaces(
     store: FileStore, live: LiveDirectory
 ) -> None:
     first, second = add(store, "AAAA"), add(store, "BBBB")
-    (first.directory / "gone.pem").symlink_to("nowhere")  # must not be in the way
+    (store.version_directory(first) / "gone.pem").symlink_to("nowhere")  # must not be in the way
     live.swap(second)
     last_look = int(time.time())
     live.swap(first)
@@ -79,7 +79,7 @@ def test_a_moved_state_directory_keeps_its_live_link(
 
 def test_an_absolute_link_is_understood(store: FileStore, live: LiveDirectory) -> None:
     version = add(store)
-    live.path.symlink_to(version.directory)
+    live.path.symlink_to(store.version_directory(version))
     assert live.current() == version.id
 
 

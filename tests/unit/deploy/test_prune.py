@@ -32,11 +32,10 @@ def add(store: FileStore, origin: Origin) -> Version:
     return store.add_version("boston", IssuedChain(KEY, CERTIFICATE, b"", origin), now=NOW)
 
 
-def versions(tmp_path: Path, *origins: Origin | None) -> list[Version]:
+def versions(*origins: Origin | None) -> list[Version]:
     """Newest first; the first is ``0``."""
     return [
-        Version(str(number), tmp_path / str(number), b"", b"", origin)
-        for number, origin in enumerate(origins)
+        Version(str(number), "boston", b"", b"", origin) for number, origin in enumerate(origins)
     ]
 
 
@@ -57,7 +56,6 @@ def versions(tmp_path: Path, *origins: Origin | None) -> list[Version]:
     ],
 )
 def test_old_versions_are_pruned(
-    tmp_path: Path,
     origins: list[Origin | None],
     keep: int,
     live: str | None,
@@ -65,7 +63,7 @@ def test_old_versions_are_pruned(
     gone: str,
 ) -> None:
     needed = (*needed, live) if live is not None else needed
-    found = superfluous(versions(tmp_path, *origins), keep=keep, needed=needed)
+    found = superfluous(versions(*origins), keep=keep, needed=needed)
     assert "".join(version.id for version in found) == gone
 
 
@@ -76,13 +74,12 @@ def test_old_versions_are_pruned(
     needed=st.sets(st.integers(0, 12).map(str), max_size=3),
 )
 def test_required_versions_are_kept(
-    tmp_path_factory: pytest.TempPathFactory,
     origins: list[Origin | None],
     keep: int,
     live: int,
     needed: set[str],
 ) -> None:
-    every = versions(tmp_path_factory.getbasetemp(), *origins)
+    every = versions(*origins)
     gone = superfluous(every, keep=keep, needed={str(live), *needed})
     stays = [version for version in every if version not in gone]
     ids = {version.id for version in stays}
@@ -106,7 +103,7 @@ def test_pruning_the_disk(store: FileStore, caplog: pytest.LogCaptureFixture) ->
     left = prune(store, inventory(store), keep=3, needed=[newer[-1].id])
     assert left.versions == store.versions("boston")
     assert store.versions("boston") == (*reversed(newer), trusted)
-    assert not old.directory.exists()
+    assert not store.version_directory(old).exists()
     assert f"pruned gateway=boston version={old.id}" in caplog.text
 
 

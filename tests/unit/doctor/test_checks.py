@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.fakes.clock import DAY, HOUR, MINUTE
+from tests.fakes.cluster_views import deployed, host, view
 from tests.fakes.doctor_facts import (
     BOOTSTRAP,
     HERE,
@@ -32,7 +33,7 @@ from gatecert.certificate.request import build_request
 from gatecert.client_ca.bundle import Bundle
 from gatecert.client_ca.bundle_warnings import BundleWarning, WarningKind
 from gatecert.deploy.reload_unit import ReloadUnit, ServerUnit, reload_problem
-from gatecert.doctor import codes
+from gatecert.doctor import codes, fleet_codes
 from gatecert.doctor.checks import ORDER, GatewayCheck, MachineCheck, run_checks
 from gatecert.doctor.facts import (
     ChallengeSelfTest,
@@ -48,6 +49,7 @@ from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
     ChallengeError,
+    ClientCertificateError,
     DeadlineExceededError,
     ExternalAccountRequiredError,
     InsecureURLError,
@@ -62,12 +64,16 @@ from gatecert.model import (
     AddressRecords,
     AuthorityFailure,
     ClientAuthentication,
+    DatabaseProblem,
     DdnsProblem,
     DdnsState,
     Deployment,
+    DeploymentOutcome,
     Endpoint,
+    EnrolmentState,
     FailureKind,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     InstallPlan,
@@ -86,11 +92,16 @@ from gatecert.model import (
     RevocationReason,
     RevocationState,
 )
+from gatecert.model.fleet import FleetHalt
+from gatecert.report.monitoring_status import ListenerStatus, MonitoringStatus, ReceiverStatus
 from gatecert.resolve.caa import CaaPolicy, Property
 from gatecert.verify.served_chain import ProbeFailure
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
+
+    from gatecert.model.cluster_view import HostDeployment
 
 CUSTOM = replace(TARGET, mode=Mode.CUSTOM, authorities=())
 PAIR = replace(TARGET, members=(Member("one", "one.example"), Member("two", "two.example")))
@@ -134,6 +145,11 @@ def reached(ahead: timedelta | None) -> MachineFacts:
     return machine(directory_reports={"acme": replace(SURVEY, clock_ahead=ahead)})
 
 
+def presenting(*, until: datetime) -> MachineFacts:
+    report = replace(SURVEY, client_certificate=certificate("gateway", ends=until)[0])
+    return machine(directory_reports={"acme": report})
+
+
 def unreached(error: AuthorityError) -> MachineFacts:
     return machine(directory_reports={"acme": error})
 
@@ -164,13 +180,18 @@ def shown(kind: FailureKind) -> GatewayFacts:
     return case(by_name=(ProbeFailure(LISTENER, kind, "does not"),))
 
 
-def stated(**fields: object) -> GatewayFacts:
-    return case(situation=situation(state=GatewayState(**fields)))  # type: ignore[arg-type] # names of fields
+EMPTY = GatewayState()
+
+
+def stated(
+    enrolment: EnrolmentState = EMPTY.enrolment, host: HostState = EMPTY.host
+) -> GatewayFacts:
+    return case(situation=situation(state=GatewayState(enrolment, host)))
 
 
 def kept(state: DdnsState) -> GatewayFacts:
     """Return a gateway with dynamic DNS."""
-    return replace(stated(ddns=state), target=replace(TARGET, keeps_records=True))
+    return replace(stated(host=HostState(ddns=state)), target=replace(TARGET, keeps_records=True))
 
 
 def kept_with(code: str) -> GatewayFacts:
@@ -180,7 +201,7 @@ def kept_with(code: str) -> GatewayFacts:
 def troubled(*troubles: AuthorityFailure) -> GatewayFacts:
     """Return a gateway with two authorities."""
     target = replace(TARGET, authorities=("acme", "back"))
-    return replace(stated(troubles=troubles), target=target)
+    return replace(stated(EnrolmentState(troubles=troubles)), target=target)
 
 
 def demanding(**changes: object) -> GatewayFacts:
@@ -202,6 +223,32 @@ def revocation_state(**fields: object) -> RevocationState:
     plain = RevocationState(SUMMARY.fingerprint, NOW + DAY, source="http://ca.example/1.crl")
     return replace(plain, **fields)  # type: ignore[arg-type] # names of fields
 
+
+PAIR_OF_HOSTS = (host("gw-a"), host("gw-b"))
+PROVEN_BY_BOTH = view(PAIR_OF_HOSTS, deployed("gw-a"), deployed("gw-b"))
+LATER = NOW + 20 * MINUTE
+REPLICA = replace(PROVEN_BY_BOTH.database, synchronous=False)
+
+
+def refusing(code: str) -> MachineFacts:
+    """Return a machine whose database cannot be used."""
+    return machine(cluster=DatabaseProblem(NOW, code, "so it is", "do it"))
+
+
+def sharing(**changes: object) -> MachineFacts:
+    """Return a machine in a cluster."""
+    seen = replace(PROVEN_BY_BOTH, **changes)  # type: ignore[arg-type] # names of fields
+    return machine(cluster=seen, clock_ahead=timedelta(0))
+
+
+def rolled_out(*deployments: HostDeployment, at: datetime = NOW) -> GatewayFacts:
+    """Return a gateway whose newest certificate was shared at `NOW`, and two live hosts."""
+    hosts = (host("gw-a", at), host("gw-b", at))
+    return case(cluster=view(hosts, *deployments, created=NOW, at=at))
+
+
+DAMAGED = DatabaseProblem(NOW, "enrolment-damaged", "no schema", "restore it")
+MONITORED = MonitoringStatus((ListenerStatus("page", "unix:/page"),), (ReceiverStatus("ops"),))
 
 PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.CONFIGURATION_OK, machine(gateways=2), "2 gateways"),
@@ -227,11 +274,67 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.STATE_UNWRITABLE, machine(storage=StorageError("disk full", fix="clean")), "disk full"),
     (codes.DAEMON_OK, machine(), "process 42"),
     (codes.DAEMON_STOPPED, machine(daemon=None), "daemon not running"),
+    (
+        codes.MONITORING_OK,
+        machine(monitoring=MONITORED),
+        "page at unix:/page, notifications to ops",
+    ),
+    (
+        codes.MONITORING_FAILS,
+        machine(
+            monitoring=replace(MONITORED, receivers=(ReceiverStatus("ops", problem="refused"),))
+        ),
+        "notifications to ops: refused",
+    ),
+    *((code, refusing(name), "so it is") for name, code in fleet_codes.OF_DATABASE.items()),
+    (fleet_codes.DATABASE, refusing("state"), "so it is"),
+    (fleet_codes.DATABASE_OK, sharing(), "db1:5432, schema 1"),
+    (fleet_codes.DATABASE_ASYNCHRONOUS, sharing(database=REPLICA), "db1:5432 confirms"),
+    (fleet_codes.ROLE_EXCESS, sharing(excess=("is a superuser",)), "is a superuser"),
+    (codes.CLOCK_OFF, replace(sharing(), clock_ahead=DAY), "1 day ahead of that of the fleet"),
+    (codes.CLOCK_OFF, replace(sharing(), clock_ahead=-2 * MINUTE), "2 minutes behind that of"),
+    (fleet_codes.CLUSTER_OK, sharing(), "gw-a, gw-b"),
+    (fleet_codes.HOST_SILENT, sharing(at=LATER), "gw-b is silent since 2026-11-23 12:00:00 UTC"),
+    (fleet_codes.HOST_SILENT, sharing(hosts=(host("gw-c", None),)), "gw-c was never seen"),
+    (fleet_codes.HOST_TWICE, sharing(hosts=(replace(host("gw-c"), twice=NOW),)), "as host gw-c"),
+    (fleet_codes.BRAKE, sharing(halt=FleetHalt(brake_since=NOW, brake_reason="5")), "UTC: 5"),
+    (fleet_codes.FLEET_PAUSED, sharing(halt=FleetHalt(paused_since=NOW)), "is paused since 2026"),
+    (fleet_codes.ROLLOUT_OK, case(cluster=PROVEN_BY_BOTH), "proven on 2 of 2 hosts"),
+    (fleet_codes.ROLLOUT_RUNS, rolled_out(deployed("gw-a")), "proven on 1 of 2 hosts"),
+    (
+        fleet_codes.ROLLOUT_RUNS,
+        rolled_out(deployed("gw-a"), deployed("gw-b", DeploymentOutcome.PENDING), at=LATER),
+        "gw-b waits",
+    ),
+    (
+        fleet_codes.GENERATION_BEHIND,
+        rolled_out(deployed("gw-a"), deployed("gw-b", generation=11), at=LATER),
+        "gw-b has generation 11",
+    ),
+    (
+        fleet_codes.GENERATION_BEHIND,
+        rolled_out(deployed("gw-a"), deployed("gw-b", DeploymentOutcome.FAILED, reason="no")),
+        "gw-b does not serve it: no",
+    ),
+    (
+        fleet_codes.SEALING_KEY_MISSING,
+        case(cluster=replace(PROVEN_BY_BOTH, unopened=("vpn",))),
+        "generation 12 is sealed with a key",
+    ),
+    (
+        fleet_codes.ENROLMENT_DAMAGED,
+        stated(host=HostState(database=DAMAGED)),
+        "no schema",
+    ),
     (codes.AUTHORITY_OK, machine(), "ca.test"),
     (codes.AUTHORITY_UNREACHABLE, unreached(AuthorityUnreachableError("gone")), "gone"),
     (codes.AUTHORITY_UNREACHABLE, unreached(DeadlineExceededError("slow")), "slow"),
     (codes.AUTHORITY_INSECURE, unreached(InsecureURLError("http")), "http"),
     (codes.AUTHORITY, unreached(AuthorityError("no", fix="ask")), "no"),
+    (codes.CLIENT_CERTIFICATE, unreached(ClientCertificateError("refused")), "refused"),
+    (codes.CLIENT_CERTIFICATE_OK, presenting(until=NOW + 31 * DAY), "ends on 2026-12-24"),
+    (codes.CLIENT_CERTIFICATE_ENDS_SOON, presenting(until=NOW + 29 * DAY), "ends on 2026-12-22"),
+    (codes.CLIENT_CERTIFICATE_ENDS_SOON, presenting(until=NOW - MINUTE), "ends on 2026-11-23"),
     (codes.CLOCK_OK, reached(30 * timedelta(seconds=1)), "within a minute"),
     (codes.CLOCK_UNKNOWN, reached(None), "no Date"),
     (codes.CLOCK_OFF, reached(90 * timedelta(seconds=1)), "1 minute ahead of"),
@@ -287,6 +390,11 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.DDNS_BLOCKED, kept_with("ddns-blocked"), "so it is"),
     (codes.DDNS, kept_with("ddns"), "so it is"),
     (codes.NAMES_OK, case(), "it is here"),
+    (
+        codes.NAMES_NOT_LOOKED_UP,
+        case(target=replace(TARGET, is_looked_up=False), resolution=None, policies=()),
+        "not looked up",
+    ),
     (codes.BEHIND_NAT, resolved(ResolutionKind.BEHIND_NAT), "behind-nat"),
     (
         codes.NAME_PARTLY_UNKNOWN,
@@ -368,17 +476,21 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     ),
     (
         codes.REVOCATION_OK,
-        stated(revocation=revocation_state(checked=NOW)),
+        stated(EnrolmentState(revocation=revocation_state(checked=NOW))),
         "not listed in http://ca.example/1.crl",
     ),
     (
         codes.REVOCATION_UNKNOWN,
-        stated(revocation=revocation_state(problem="nobody there")),
+        stated(EnrolmentState(revocation=revocation_state(problem="nobody there"))),
         "nobody there",
     ),
     (
         codes.CERTIFICATE_REVOKED,
-        stated(revocation=revocation_state(revoked=NOW, reason=RevocationReason.SUPERSEDED)),
+        stated(
+            EnrolmentState(
+                revocation=revocation_state(revoked=NOW, reason=RevocationReason.SUPERSEDED)
+            )
+        ),
         "revoked on 2026",
     ),
     (
@@ -394,7 +506,9 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
         codes.BOOTSTRAP_STILL,
         replace(
             bootstrapped(HOUR),
-            situation=situation(live=BOOTSTRAP.summary, state=GatewayState(outcome=FAILED)),
+            situation=situation(
+                live=BOOTSTRAP.summary, state=GatewayState(host=HostState(outcome=FAILED))
+            ),
         ),
         "the authority said no [acme]",
     ),
@@ -477,34 +591,42 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
         "last run failed (timeout), 2026-11-23 12:00:00 UTC",
     ),
     (codes.ATTEMPTS_OK, case(), "no failed attempt"),
-    (codes.ATTEMPTS_FAILED, stated(failures=1), "1 failed attempt"),
+    (codes.ATTEMPTS_FAILED, stated(EnrolmentState(failures=1)), "1 failed attempt"),
     (
         codes.LAST_ATTEMPT_FAILED,
-        stated(failures=1, outcome=FAILED),
+        stated(EnrolmentState(failures=1), HostState(outcome=FAILED)),
         "2026-11-23 12:00:00 UTC: the authority said no",
     ),
     (
         codes.LAST_ATTEMPT_FAILED,
         stated(
-            failures=1,
-            outcome=replace(FAILED, code="not-served", detail="another one is served"),
-            troubles=(
-                AuthorityFailure("one", NOW - HOUR, reason="older"),
-                AuthorityFailure("two", NOW, reason="two answered rejectedIdentifier: not for us"),
+            EnrolmentState(
+                failures=1,
+                troubles=(
+                    AuthorityFailure("one", NOW - HOUR, reason="older"),
+                    AuthorityFailure(
+                        "two", NOW, reason="two answered rejectedIdentifier: not for us"
+                    ),
+                ),
             ),
+            HostState(outcome=replace(FAILED, code="not-served", detail="another one is served")),
         ),
         "two answered rejectedIdentifier: not for us",
     ),
     (
         codes.ATTEMPTS_FAILED,
-        stated(failures=2, failed_at=NOW, next_attempt=NOW + HOUR),
+        stated(EnrolmentState(failures=2, failed_at=NOW, next_attempt=NOW + HOUR)),
         "2 failed attempts, last 2026-11-23 12:00:00 UTC; next 2026-11-23 13:00:00",
     ),
     (
         codes.BUDGET_SPENT,
         stated(
-            next_attempt=NOW + HOUR,
-            outcome=Outcome("vpn", NOW, OutcomeKind.WAITING, "no more orders", code="budget-spent"),
+            EnrolmentState(next_attempt=NOW + HOUR),
+            HostState(
+                outcome=Outcome(
+                    "vpn", NOW, OutcomeKind.WAITING, "no more orders", code="budget-spent"
+                )
+            ),
         ),
         "no more orders",
     ),
@@ -545,14 +667,14 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (
         codes.BUDGET_SPENT,
         replace(
-            stated(next_attempt=NOW + 60 * DAY),
+            stated(EnrolmentState(next_attempt=NOW + 60 * DAY)),
             limits=(("acme", RemainingAllowance("orders", 0, HOURLY, NOW + 60 * DAY)),),
         ),
         "acme: no more orders until 2027-01-22 12:00:00 UTC",
     ),
     (
         codes.ORDER_PENDING,
-        stated(order=PendingOrder("acme", "", "https://ca.test/1", "r", (), NOW)),
+        stated(EnrolmentState(order=PendingOrder("acme", "", "https://ca.test/1", "r", (), NOW))),
         "at acme",
     ),
 ]
@@ -614,7 +736,8 @@ def test_check_finds_only_its_declared_codes() -> None:
 def test_names_of_codes_and_checks_are_unique() -> None:
     names = [check.name for check in ORDER]
     assert len(names) == len(set(names))
-    catalogue = [value for value in vars(codes).values() if isinstance(value, Code)]
+    known = [*vars(codes).values(), *vars(fleet_codes).values()]
+    catalogue = [value for value in known if isinstance(value, Code)]
     assert len({code.name for code in catalogue}) == len(catalogue)
     assert {code.name for code in catalogue} == {
         code.name for check in ORDER for code in check.codes
@@ -629,6 +752,24 @@ def test_problems_have_a_meaning_and_failures_a_fix() -> None:
             assert code.severity is Severity.FAILURE or code.recheck_after is None
 
 
+def test_a_silent_host_delays_no_other() -> None:
+    """It cannot notice a new certificate, so only `host-silent` says so."""
+    cluster = view((host("gw-a", LATER), host("gw-b")), deployed("gw-a"), created=NOW, at=LATER)
+    assert "rollout-runs" in dict(found(case(cluster=cluster)))
+
+
+def test_the_hosts_of_a_fleet_answer_for_each_other() -> None:
+    pair = case(target=PAIR, behind_nat=True, cluster=PROVEN_BY_BOTH)
+    assert codes.USE_CUSTOM_MODE.name not in {code for code, _ in found(pair)}
+
+
+def test_with_files_alone_nothing_is_said_of_a_fleet() -> None:
+    names = {code for code, _ in (*found(machine()), *found(case()))}
+    assert not names & {
+        value.name for value in vars(fleet_codes).values() if isinstance(value, Code)
+    }
+
+
 def test_a_healthy_gateway_has_no_failure_and_no_warning() -> None:
     severities = {result.finding.severity for result in run_checks(machine(), (case(),))}
     assert severities == {Severity.OK, Severity.NOTE}
@@ -636,7 +777,10 @@ def test_a_healthy_gateway_has_no_failure_and_no_warning() -> None:
 
 def test_the_machine_comes_first_then_each_gateway_in_the_order_of_the_checks() -> None:
     other = replace(TARGET, name="other")
-    facts = machine(directory_reports={"acme": replace(SURVEY, profile="tiny")})
+    report = replace(SURVEY, profile="tiny", client_certificate=certificate("gateway")[0])
+    facts = machine(
+        directory_reports={"acme": report}, monitoring=MONITORED, cluster=PROVEN_BY_BOTH
+    )
     results = run_checks(facts, (case(), case(target=other, situation=situation(target=other))))
     gateways = list(dict.fromkeys(result.finding.gateway for result in results))
     assert gateways == ["", "vpn", "other"]
@@ -676,7 +820,7 @@ def test_checks_without_facts_find_nothing() -> None:
 
 def test_only_authority_is_never_deferred() -> None:
     trouble = AuthorityFailure("acme", NOW, 1, NOW + HOUR, "it refuses")
-    assert codes.AUTHORITY_LEFT.name not in dict(found(stated(troubles=(trouble,))))
+    assert codes.AUTHORITY_LEFT.name not in dict(found(stated(EnrolmentState(troubles=(trouble,)))))
     later = replace(trouble, name="back", left_until=NOW + 2 * HOUR)
     (seen,) = [what for code, what in found(troubled(trouble, later)) if code == "authority-left"]
     assert seen.startswith("back, ")
@@ -737,8 +881,8 @@ def test_last_failure_shows_its_url() -> None:
     paused = replace(FAILED, code="user-action-required", fix=portal)
     trouble = AuthorityFailure("acme", NOW, 1, NOW + HOUR, "paused", fix=portal)
     for facts, code in (
-        (stated(failures=1, outcome=paused), codes.LAST_ATTEMPT_FAILED),
-        (stated(failures=1, troubles=(trouble,)), codes.LAST_ATTEMPT_FAILED),
+        (stated(EnrolmentState(failures=1), HostState(outcome=paused)), codes.LAST_ATTEMPT_FAILED),
+        (stated(EnrolmentState(failures=1, troubles=(trouble,))), codes.LAST_ATTEMPT_FAILED),
         (troubled(trouble, AuthorityFailure("back", NOW - HOUR)), codes.AUTHORITY_LEFT),
     ):
         fixes = {each.finding.code: each.finding.fix for each in run_checks(machine(), (facts,))}
@@ -749,10 +893,10 @@ def test_unreachable_crl_has_a_matching_fix() -> None:
     revocation_state = RevocationState(
         SUMMARY.fingerprint, NOW, problem="HTTP 404", fix="the CA has to publish the list"
     )
-    results = run_checks(machine(), (stated(revocation=revocation_state),))
+    results = run_checks(machine(), (stated(EnrolmentState(revocation=revocation_state)),))
     fixes = {each.finding.code: each.finding.fix for each in results}
     assert fixes["revocation-unknown"] == "the CA has to publish the list"
 
 
 def test_success_clears_the_last_failure() -> None:
-    assert "last-attempt-failed" not in dict(found(stated(outcome=FAILED)))
+    assert "last-attempt-failed" not in dict(found(stated(host=HostState(outcome=FAILED))))

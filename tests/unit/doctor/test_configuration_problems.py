@@ -137,3 +137,32 @@ def test_the_group_of_a_server_may_not_read_secrets(
         [True] if fails else []
     )
     assert not [line for line in found if str(secret) in line]
+
+
+def test_client_certificates_are_checked(tmp_path: Path) -> None:
+    issued = bootstrap((NAME,), now=START)
+    (tmp_path / "client.pem").write_bytes(issued.certificate)
+    (tmp_path / "client.key").write_bytes(issued.private_key)
+    (tmp_path / "client.key").chmod(0o600)
+    written = (
+        "state_directory: state\n"
+        "authorities:\n  relay:\n    directory_url: https://relay.internal/directory\n"
+        "    client_certificate: client.pem\n    client_key: client.key\n"
+        "gateways:\n  vpn: {hostname: vpn.company.com}\n"
+    )
+
+    def told(now: datetime) -> list[str]:
+        found = problems(tmp_path / "config.yaml", written, now).unworkable
+        return [str(each).partition("authorities.relay.client_certificate: ")[2] for each in found]
+
+    assert told(START) == []
+    if os.geteuid() == 0:  # the command of root becomes the owner of the state, whose key it is
+        (tmp_path / "state").mkdir()
+        for path in (tmp_path / "state", tmp_path / "client.key"):
+            os.chown(path, 65534, 65534)
+        assert told(START) == []
+    assert [each[:8] for each in told(START + 4000 * DAY)] == ["ended at"]
+    assert [each[:19] for each in told(START - 4000 * DAY)] == ["is not valid before"]
+    (tmp_path / "client.key").write_bytes(bootstrap((NAME,), now=START).private_key)
+    (mismatch,) = told(START)
+    assert "client.key does not belong to the certificate" in mismatch

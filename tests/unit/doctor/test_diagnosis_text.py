@@ -13,7 +13,15 @@ from tests.fakes.expected_text import assert_expected
 from gatecert.doctor import codes
 from gatecert.doctor.checks import Result, run_checks
 from gatecert.doctor.diagnosis_text import diagnosis_text
-from gatecert.model import Deployment, GatewayState, Mode, Outcome, OutcomeKind
+from gatecert.model import (
+    Deployment,
+    EnrolmentState,
+    GatewayState,
+    HostState,
+    Mode,
+    Outcome,
+    OutcomeKind,
+)
 from gatecert.report.terminal import Terminal, cells, control
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -32,7 +40,8 @@ FAILING = replace(
         situation=situation(
             live=BOOTSTRAP.summary,
             state=GatewayState(
-                failures=3, failed_at=NOW - HOUR, next_attempt=NOW + HOUR, outcome=REFUSED
+                EnrolmentState(failures=3, failed_at=NOW - HOUR, next_attempt=NOW + HOUR),
+                HostState(outcome=REFUSED),
             ),
         ),
         root=None,

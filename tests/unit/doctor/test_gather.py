@@ -223,14 +223,14 @@ def test_key_groups_of_all_gateways_are_respected(
 
 
 def test_gateway_facts_are_gathered(
-    sources: FactSources, configuration: Path, solver: TrialSolver, tmp_path: Path
+    sources: FactSources, configuration: Path, solver: TrialSolver
 ) -> None:
     machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     target = replace(TARGET, install=InstallPlan())
     said = Probe(None, "", matches=False, detail="no")
     sources = replace(sources, ask_command=lambda _, __: said)
     leaf = certificate("leaf", issuer="Root")[0].public_bytes(Encoding.PEM)
-    live = replace(LIVE, version=replace(LIVE.version, certificate=leaf, directory=tmp_path))
+    live = replace(LIVE, version=replace(LIVE.version, certificate=leaf))
     found = gather_gateway_facts(sources, situation(target=target), live, machine)
     assert found.directory_reports == (SURVEY,)
     assert isinstance(found.resolution, Resolution)
@@ -259,11 +259,14 @@ def test_listener_with_server_name_is_not_probed_without_one(
     assert [each.endpoint for each in found.by_address] == [nowhere]
 
 
-def test_stored_root_is_found(sources: FactSources, configuration: Path, tmp_path: Path) -> None:
+def test_stored_root_is_found(sources: FactSources, configuration: Path) -> None:
     machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
     itself = certificate("Private Root")[0].public_bytes(Encoding.PEM)
-    (tmp_path / "root.pem").write_bytes(itself)
-    live = replace(LIVE, version=replace(LIVE.version, certificate=itself, directory=tmp_path))
+    version = replace(LIVE.version, certificate=itself)
+    live = replace(LIVE, version=version)
+    directory = sources.store.version_directory(version)
+    directory.mkdir(parents=True)
+    (directory / "root.pem").write_bytes(itself)
     target = replace(TARGET, install=InstallPlan())
     found = gather_gateway_facts(sources, situation(target=target), live, machine).root
     assert found is not None
@@ -457,3 +460,21 @@ def test_self_test_ends_when_gatecert_stops() -> None:
 
     with pytest.raises(InterruptedOrderError):
         self_test_challenges({"dns-01": stopping}, replace(TARGET, challenges=("dns-01",)))
+
+
+class Unasked:
+    """A resolver that must not be asked."""
+
+    def look_up(self, names: Sequence[str]) -> tuple[LookupResult, ...]:
+        raise AssertionError(names)
+
+    def look_up_caa(self, names: Sequence[str]) -> tuple[CaaPolicy, ...]:
+        raise AssertionError(names)
+
+
+def test_without_look_ups_no_resolver_is_asked(sources: FactSources, configuration: Path) -> None:
+    machine = gather_machine_facts(sources, configuration, [TARGET], [TARGET])
+    sources = replace(sources, resolver=Unasked())
+    target = replace(TARGET, is_looked_up=False, challenges=(), install=InstallPlan())
+    found = gather_gateway_facts(sources, situation(target=target), None, machine)
+    assert (found.resolution, found.policies, found.self_tests) == (None, (), ())

@@ -154,3 +154,11 @@ def test_backdating_is_known_for_the_same_authority_only() -> None:
     assert backdating("acme", forgotten) == timedelta(0)
     early = replace(LIVE.version, created=LIVE.summary.not_before - DAY)
     assert backdating("acme", replace(LIVE, version=early)) == timedelta(0)
+
+
+def test_caa_records_of_names_that_are_not_looked_up_are_not_either(world: World) -> None:
+    world.policy = CaaPolicy(HOSTNAME, HOSTNAME, (Property(False, "issue", ";"),))  # noqa: FBT003 - by order
+    target = replace(TARGET, is_looked_up=False)
+    checks = Preconditions({"acme": world}, {"http-01": world}, world)
+    assert checks.find(target, "acme", LIVE) is None
+    assert world.asked == ["rehearsal"]

@@ -165,7 +165,8 @@ def test_an_older_certificate_replaces_a_revoked_one(world: Doubtful) -> None:
     revocation_state = RevocationState(
         held.summary.fingerprint, world.clock() + HOUR, revoked=world.clock()
     )
-    world.store.save_state("vpn", replace(state, revocation=revocation_state))
+    enrolment = replace(state.enrolment, revocation=revocation_state)
+    world.store.save_state("vpn", replace(state, enrolment=enrolment))
     world.authority.trouble = None
     wanted = world.current.wanted
     assert wanted is not None

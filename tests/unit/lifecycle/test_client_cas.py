@@ -56,7 +56,7 @@ pytestmark = pytest.mark.enable_socket
 
 HOST = "vpn.example.com"
 GATEWAY = "boston"
-SOON = timedelta(0)  # the reload is over before the proof: one handshake is conclusive
+SOON = timedelta(seconds=0.5)  # the reload is over before the proof; a busy machine needs more
 
 
 class Server:
@@ -239,7 +239,7 @@ def test_an_authority_is_added_and_proven(started: Scene) -> None:
     assert started.files.previous() is None
     assert started.deployment == Deployment(bundle(root).id, confirmed=NOW)
     assert started.told[-1].endswith("requests client certificates of 'CN=Users'")
-    assert started.store.state(GATEWAY).outcome == outcome
+    assert started.store.state(GATEWAY).host.outcome == outcome
 
 
 def test_invalid_uploads_change_nothing(started: Scene) -> None:

@@ -36,7 +36,7 @@ def staging(world: World) -> PlayedAuthority:
 
 
 def try_out(world: World) -> Outcome:
-    """A dry run, after which everything on the disk is what it was."""
+    """A dry run, after which everything on the disk is what it was, but for what it cost."""
     before = contents(world)
     outcome = world.pipeline.dry_run(world.target, wait=0)
     assert contents(world) == before
@@ -48,7 +48,7 @@ def contents(world: World) -> dict[str, bytes | None]:
     return {
         str(path): path.read_bytes() if path.is_file() else None
         for path in sorted(state.rglob("*"))
-        if path.name != "lock"
+        if path.name != "lock" and "spending" not in path.parts
     }
 
 
@@ -101,8 +101,8 @@ def test_a_failed_dry_run_is_reported_and_not_counted(
     outcome = try_out(world)
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "challenge-failed")
     assert outcome.fix == "open port 80"
-    state = world.store.state("vpn")
-    assert (state.failures, state.troubles, state.challenge_failures) == (0, (), ())
+    enrolment = world.store.state("vpn").enrolment
+    assert (enrolment.failures, enrolment.troubles, enrolment.challenge_failures) == (0, (), ())
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_obstacles_are_checked_first(world: World, staging: PlayedAuthority) -> 
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "caa-forbids")
     assert outcome.detail.startswith("played: CAA says no; ")
     assert staging.orders == 0
-    assert world.store.state("vpn").obstruction is None
+    assert world.store.state("vpn").host.obstruction is None
 
 
 def test_names_that_point_elsewhere_are_not_validated(
@@ -164,3 +164,10 @@ def test_nor_is_an_excluded_region(world: World, staging: PlayedAuthority) -> No
 def test_a_refusal_names_the_authority(world: World, staging: PlayedAuthority) -> None:
     staging.trouble = ACMEError("rejectedIdentifier", "not for us", authority="played.staging")
     assert "played.staging" in try_out(world).detail
+
+
+def test_names_that_are_not_looked_up_do_not_matter(world: World, staging: PlayedAuthority) -> None:
+    world.names.address = ELSEWHERE
+    world.target = replace(world.target, is_looked_up=False)
+    assert try_out(world).kind is OutcomeKind.IDLE
+    assert (world.names.asked, staging.orders) == (0, 1)

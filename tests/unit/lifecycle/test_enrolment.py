@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.fakes.clock import DAY, HOUR, MINUTE, START
 from tests.fakes.resolver import ELSEWHERE, HERE
 
-from gatecert.model import KeyPolicy, Mode, OutcomeKind, RenewalPolicy
+from gatecert.model import Identifier, IdentifierType, KeyPolicy, Mode, OutcomeKind, RenewalPolicy
 
 if TYPE_CHECKING:
     import pytest
@@ -22,7 +22,7 @@ def test_an_enrolled_gateway_is_unchanged_until_renewal_is_due(world: World) -> 
     assert not world.serves_bootstrap
     assert world.attend().kind is OutcomeKind.IDLE
     assert world.authority.orders == 1
-    assert world.store.state("vpn").order is None
+    assert world.store.state("vpn").enrolment.order is None
     assert world.store.requests("vpn") == ()
     assert [line.split()[1] for line in world.told][:3] == ["resolve", "resolve", "order"]
 
@@ -130,3 +130,26 @@ def test_a_change_of_address_is_noticed(world: World, caplog: pytest.LogCaptureF
         assert world.attend().kind is OutcomeKind.IDLE
     assert f"changed from {HERE} to {ELSEWHERE}" in caplog.text
     assert not world.serves_bootstrap
+
+
+def test_names_that_are_not_looked_up_delay_no_order(world: World) -> None:
+    world.names.address = ELSEWHERE
+    assert world.attend().kind is OutcomeKind.WAITING
+    assert world.store.state("vpn").host.resolution is not None
+    asked = world.names.asked
+
+    world.target = replace(world.target, is_looked_up=False, challenges=())
+    world.later(HOUR)
+    world.attend()
+    world.attend(look_now=True)
+
+    assert world.live.issuer != world.live.subject
+    assert world.names.asked == asked
+    assert world.store.state("vpn").host.resolution is None
+
+
+def test_an_excluded_region_is_never_enrolled_without_look_ups_either(world: World) -> None:
+    name = Identifier(IdentifierType.DNS, "vpn.example.cn")
+    world.target = replace(world.target, identifiers=(name,), is_looked_up=False)
+    assert world.attend().kind is OutcomeKind.SKIPPED
+    assert world.authority.orders == 0

@@ -51,7 +51,7 @@ def test_failures_hold_the_next_attempt_back_across_restarts(world: World) -> No
     second = world.attend()
     assert second.next_at is not None
     assert second.next_at - world.clock() >= 8 * MINUTE
-    assert world.store.state("vpn").failures == 2
+    assert world.store.state("vpn").enrolment.failures == 2
     assert world.serves_bootstrap
 
 
@@ -75,7 +75,7 @@ def test_success_clears_the_failures(world: World) -> None:
     world.authority.trouble = None
     world.later(2 * MINUTE)
     assert world.attend().kind is OutcomeKind.ENROLLED
-    assert world.store.state("vpn").failures == 0
+    assert world.store.state("vpn").enrolment.failures == 0
 
 
 def test_a_failed_authority_is_tried_last_until_one_issues(
@@ -105,7 +105,7 @@ def test_a_challenge_that_cannot_be_presented_is_remembered_too(world: World) ->
     error.attempts = (FailedAttempt(HOSTNAME, "http-01", error.message),)
     world.authority.trouble = error
     world.attend()
-    (failure,) = world.store.state("vpn").challenge_failures
+    (failure,) = world.store.state("vpn").enrolment.challenge_failures
     assert (failure.name, failure.kind, failure.at) == (HOSTNAME, "http-01", START)
 
 
@@ -162,7 +162,7 @@ def test_no_authority_at_all_is_said(world: World) -> None:
 def test_an_interrupted_order_is_resumed_and_no_failure(world: World) -> None:
     world.authority.trouble = InterruptedOrderError("leaving")
     assert world.attend().kind is OutcomeKind.WAITING
-    assert world.store.state("vpn").failures == 0
+    assert world.store.state("vpn").enrolment.failures == 0
     world.authority.trouble = None
     world.pipeline = world.new_pipeline()
     assert world.attend().kind is OutcomeKind.ENROLLED
@@ -176,7 +176,7 @@ def test_a_certificate_that_reached_the_disk_before_a_crash_settles_its_order(
     outcome = world.attend()
     assert outcome.kind is OutcomeKind.DEPLOYED
     assert not world.serves_bootstrap
-    assert world.store.state("vpn").order is None
+    assert world.store.state("vpn").enrolment.order is None
     assert world.authority.orders == 1
 
 
@@ -218,7 +218,7 @@ def test_a_failure_counts_though_the_disk_cannot_be_read_just_then(
     world.authority.during_order = unreadable
     assert world.attend().failed
     durable.on_step = lambda *_: None
-    assert world.store.state("vpn").failures == 1
+    assert world.store.state("vpn").enrolment.failures == 1
 
 
 def test_an_order_that_cannot_be_written_down_is_not_forgotten(
@@ -232,7 +232,7 @@ def test_an_order_that_cannot_be_written_down_is_not_forgotten(
     monkeypatch.setattr(durable, "on_step", refuse)
     outcome = world.attend()
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "state-unwritable")
-    assert world.store.state("vpn").order is None
+    assert world.store.state("vpn").enrolment.order is None
     durable.on_step = lambda *_: None
     world.later(timedelta(seconds=30))
     assert world.attend().kind is OutcomeKind.ENROLLED
@@ -241,7 +241,8 @@ def test_an_order_that_cannot_be_written_down_is_not_forgotten(
 
 def test_a_key_that_a_crash_left_without_its_order_goes(world: World) -> None:
     world.attend()
-    world.pipeline.ordering.journal(world.current).new_request()  # and then it was killed
+    request = world.pipeline.ordering.journal(world.current).new_request()
+    world.store.add_request("vpn", request)  # and then it was killed
     assert world.store.requests("vpn")
     world.attend()
     assert not world.store.requests("vpn")
@@ -279,7 +280,7 @@ def test_nothing_is_ordered_while_the_state_cannot_be_written(world: World, disk
     disk.full = False
     world.later(timedelta(seconds=30))
     assert world.attend().kind is OutcomeKind.ENROLLED
-    assert world.store.state("vpn").failures == 0
+    assert world.store.state("vpn").enrolment.failures == 0
 
 
 def test_unwritten_state_survives_a_reload_of_the_configuration(world: World, disk: Disk) -> None:
@@ -289,13 +290,13 @@ def test_unwritten_state_survives_a_reload_of_the_configuration(world: World, di
     world.attend()
     after = world.new_pipeline()
     after.states.take_over(world.pipeline.states.unsaved_states())
-    assert world.store.state("vpn").failures == 0
-    assert after.states.load("vpn").failures == 1
+    assert world.store.state("vpn").enrolment.failures == 0
+    assert after.states.load("vpn").enrolment.failures == 1
     disk.full = False
     world.pipeline = after
     world.later(MINUTE)
     world.attend()
-    assert world.store.state("vpn").failures >= 1
+    assert world.store.state("vpn").enrolment.failures >= 1
 
 
 def test_unwritten_state_yields_to_a_later_write_by_a_command(world: World, disk: Disk) -> None:
@@ -310,14 +311,14 @@ def test_unwritten_state_yields_to_a_later_write_by_a_command(world: World, disk
     world.pipeline = world.new_pipeline()  # gatecert enroll --force, and Ctrl-C
     world.authority.trouble = InterruptedOrderError("leaving")
     world.attend(force=True)
-    ordered = world.store.state("vpn").order
+    ordered = world.store.state("vpn").enrolment.order
     assert ordered is not None
 
     world.pipeline = daemon
     world.later(MINUTE)
     world.attend()
     assert not daemon.states.unsaved
-    assert world.store.state("vpn").order == ordered
+    assert world.store.state("vpn").enrolment.order == ordered
     assert world.store.requests("vpn")
 
 
@@ -352,9 +353,9 @@ def test_a_lost_worker_is_a_failure_that_is_waited_out(world: World) -> None:
     assert (lost.kind, lost.code) == (OutcomeKind.FAILED, "worker-lost")
     assert "SIGSEGV" in lost.detail
     state = world.store.state("vpn")
-    assert state.failures == 1
+    assert state.enrolment.failures == 1
     assert lost.wake_at is not None
-    assert lost.wake_at == state.next_attempt
+    assert lost.wake_at == state.enrolment.next_attempt
     assert lost.wake_at - world.clock() >= 0.8 * MINUTE
     again = world.pipeline.count_loss(world.target, "it was ended by SIGSEGV")
     assert again.wake_at is not None
@@ -367,6 +368,7 @@ def test_a_lost_worker_is_forgotten_by_a_pass_with_nothing_to_do(world: World) -
     world.later(2 * MINUTE)
     assert world.attend().kind is OutcomeKind.IDLE
     state = world.store.state("vpn")
-    assert state.outcome is not None
-    assert (state.outcome.kind, state.failures, state.next_attempt) == (OutcomeKind.IDLE, 0, None)
+    assert state.host.outcome is not None
+    assert state.host.outcome.kind is OutcomeKind.IDLE
+    assert (state.enrolment.failures, state.enrolment.next_attempt) == (0, None)
     assert world.authority.orders == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from tests.fakes.pki import dns
 from tests.fakes.world import HOSTNAME, World
 
 from gatecert.certificate.bootstrap import bootstrap
-from gatecert.model import GatewayState, OutcomeKind
+from gatecert.model import EnrolmentState, GatewayState, OutcomeKind
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
@@ -68,6 +69,21 @@ def test_an_idle_pass_reads_the_state_and_the_inventory_once(
     assert counts["state read"] == 1
     assert counts["inventory"] == 1
     assert counts["key read"] == 0
+    assert counts["state written"] == 0
+
+
+def test_only_a_change_of_either_part_is_written(world: World, counts: Counter[str]) -> None:
+    current = world.current
+    current.update_enrolment(failures=0, order=None)
+    current.update_host(ddns=None)
+    current.save(current.state)
+    assert counts["state written"] == 0
+    before = current.state
+    current.update_enrolment(failures=1)
+    current.update_host(outcome=None)
+    assert counts["state written"] == 2
+    enrolment, host = replace(before.enrolment, failures=1), replace(before.host, outcome=None)
+    assert world.store.state("vpn") == GatewayState(enrolment, host)
 
 
 def test_an_idle_pass_parses_nothing_that_an_earlier_one_parsed(
@@ -87,8 +103,8 @@ def test_an_idle_pass_parses_nothing_that_an_earlier_one_parsed(
 
 
 def test_a_pass_reads_again_what_another_process_wrote(world: World, counts: Counter[str]) -> None:
-    FileStore(world.store.directory).save_state("vpn", GatewayState(failures=3))
-    assert world.current.state.failures == 3
+    FileStore(world.store.directory).save_state("vpn", GatewayState(EnrolmentState(failures=3)))
+    assert world.current.state.enrolment.failures == 3
     world.later(61 * DAY)
     beside = World(world.directory)
     beside.clock.time = world.clock.time
@@ -103,7 +119,7 @@ def test_a_key_that_changes_below_a_certificate_is_noticed(
 ) -> None:
     live = world.current.live
     assert live is not None
-    directory = live.version.directory
+    directory = world.store.version_directory(live.version)
     (directory / "privkey.pem").write_bytes(bootstrap(dns(HOSTNAME), now=START).private_key)
     assert live not in world.current.inventory.stored
     assert counts["key read"] == 1

@@ -20,8 +20,9 @@ def test_a_certain_failure_delays_the_order_and_costs_no_attempt(
     assert outcome.fix == codes.ADDRESS_IN_USE.fix
     assert outcome.next_at == START + MINUTE
     state = world.store.state("vpn")
-    assert (state.failures, state.next_attempt, world.authority.orders) == (0, None, 0)
-    assert state.obstruction is not None
+    assert (state.enrolment.failures, state.enrolment.next_attempt) == (0, None)
+    assert world.authority.orders == 0
+    assert state.host.obstruction is not None
     assert world.serves_bootstrap
 
     world.obstruct(obstacle)
@@ -30,7 +31,7 @@ def test_a_certain_failure_delays_the_order_and_costs_no_attempt(
     obstacle.code = None
     world.later(MINUTE)
     assert world.attend().kind is OutcomeKind.ENROLLED
-    assert world.store.state("vpn").obstruction is None
+    assert world.store.state("vpn").host.obstruction is None
     (authority, live) = obstacle.asked[-1]
     assert (authority, live and live.summary.is_bootstrap) == ("played", True)
 

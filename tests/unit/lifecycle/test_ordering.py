@@ -115,7 +115,7 @@ def test_the_first_is_asked_again_for_a_later_renewal(world: World) -> None:
     world.later(60 * DAY)
     assert world.attend().kind is OutcomeKind.RENEWED
     assert world.store.versions("vpn")[0].authority == "played"
-    assert world.store.state("vpn").troubles == ()
+    assert world.store.state("vpn").enrolment.troubles == ()
 
 
 def test_only_its_own_certificate_is_said_to_be_replaced(
@@ -166,11 +166,11 @@ def test_force_begins_with_the_first_again(world: World) -> None:
 def test_force_abandons_the_pending_order(world: World) -> None:
     world.authority.trouble = UNREACHABLE
     world.attend()
-    pending = world.store.state("vpn").order
+    pending = world.store.state("vpn").enrolment.order
     assert pending is not None
     world.attend(force=True)
     assert world.authority.orders == 2
-    placed = world.store.state("vpn").order
+    placed = world.store.state("vpn").enrolment.order
     assert placed is not None
     assert placed.url != pending.url
     assert [each.id for each in world.store.requests("vpn")] == [placed.request_id]
@@ -218,7 +218,7 @@ def test_an_obstacle_at_every_authority_is_reported(world: World, second: Played
     outcome = world.attend()
     assert (outcome.kind, outcome.code) == (OutcomeKind.FAILED, "address-in-use")
     assert (world.authority.orders, second.orders) == (0, 0)
-    assert world.store.state("vpn").failures == 0
+    assert world.store.state("vpn").enrolment.failures == 0
 
 
 # --------------------------------------------------------------------- limits
@@ -234,7 +234,7 @@ def test_a_spent_budget_is_waited_for_and_no_failure(world: World) -> None:
         False,
     )
     assert outcome.next_at == until
-    assert world.store.state("vpn").failures == 0
+    assert world.store.state("vpn").enrolment.failures == 0
     world.later(6 * DAY)
     assert world.attend().kind is OutcomeKind.IDLE
     world.authority.trouble = None

@@ -104,9 +104,9 @@ def test_a_failure_stops_no_enrolment_of_a_name_that_points_here(
     keeper.problem = "badauth"
     assert world.attend().kind is OutcomeKind.ENROLLED
     state = world.store.state("vpn")
-    assert state.ddns is not None
-    assert state.ddns.problem is not None
-    assert state.ddns.problem.detail == "badauth"
+    assert state.host.ddns is not None
+    assert state.host.ddns.problem is not None
+    assert state.host.ddns.problem.detail == "badauth"
 
 
 def test_a_name_that_does_not_point_here_says_why_dynamic_dns_does_not_help(
@@ -133,8 +133,8 @@ def test_an_unexpected_error_stops_nothing(
     world.later(HOUR)
     world.attend()
     state = world.store.state("vpn")
-    assert state.ddns is not None
-    assert state.ddns.problem is None
+    assert state.host.ddns is not None
+    assert state.host.ddns.problem is None
 
 
 def test_an_operator_s_look_is_passed_on(world: World, keeper: Keeper) -> None:
@@ -161,7 +161,7 @@ def test_without_dynamic_dns_nothing_is_kept(world: World, keeper: Keeper) -> No
     world.later(DAY)
     world.attend()
     assert keeper.asked == [False]
-    assert world.store.state("vpn").ddns is None
+    assert world.store.state("vpn").host.ddns is None
 
 
 def test_a_problem_is_logged_once(

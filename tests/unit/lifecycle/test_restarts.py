@@ -126,8 +126,10 @@ class World:
     def forget_failures(self) -> None:
         self.deadly, before = False, self.deadly
         state = self.store.state("vpn")
-        cleared = replace(state, failures=0, failed_at=None, next_attempt=None, troubles=())
-        self.store.save_state("vpn", cleared)
+        cleared = replace(
+            state.enrolment, failures=0, failed_at=None, next_attempt=None, troubles=()
+        )
+        self.store.save_state("vpn", replace(state, enrolment=cleared))
         self.deadly = before
 
     def busiest_hour(self, kind: str) -> int:

@@ -98,7 +98,7 @@ class Town(World):
 
     @property
     def known(self) -> RevocationState:
-        revocation_state = self.store.state("vpn").revocation
+        revocation_state = self.store.state("vpn").enrolment.revocation
         assert revocation_state is not None
         return revocation_state
 
@@ -139,7 +139,9 @@ def test_the_first_look_comes_within_the_hour_and_then_every_few_hours(town: Tow
 
 def test_a_pass_is_scheduled_for_the_revocation_check(town: Town) -> None:
     outcome = town.attend()
-    town.store.save_state("vpn", replace(town.store.state("vpn"), next_look=None, resolution=None))
+    state = town.store.state("vpn")
+    host = replace(state.host, next_look=None, resolution=None)
+    town.store.save_state("vpn", replace(state, host=host))
     wake, _ = town.current.next_wake()
     assert outcome.wake_at is not None
     assert wake <= town.known.next_look
@@ -169,7 +171,7 @@ def test_a_key_that_has_leaked_is_not_used_again_although_it_should_be_kept(town
 def test_a_pending_order_with_the_compromised_key_is_abandoned(town: Town) -> None:
     town.authority.trouble = AuthorityUnreachableError("cut off")
     town.attend(force=True)
-    assert town.store.state("vpn").order is not None
+    assert town.store.state("vpn").enrolment.order is not None
     town.authority.trouble = None
     town.revoked(LEAKED)
     town.later(2 * HOUR)
@@ -267,10 +269,10 @@ def test_where_nothing_is_to_be_looked_up_nothing_is(town: Town, why: str) -> No
             town.later(100 * DAY)
         case _:
             town.cancelled.set()
-    before = town.store.state("vpn").revocation
+    before = town.store.state("vpn").enrolment.revocation
     outcome = town.attend(look_now=True)
     assert town.lists.asked == (1 if why == "no lists" else 0)
-    assert town.store.state("vpn").revocation == before
+    assert town.store.state("vpn").enrolment.revocation == before
     assert outcome.wake_at is not None
     assert outcome.wake_at > town.clock()
 
@@ -337,7 +339,7 @@ def test_earlier_certificates_that_cannot_be_revoked_are_said(town: Town) -> Non
     town.attend(force=True)
     town.revoking.refuses = first.certificate
     assert f"version {first.id}, which has the same key, is not revoked: " in town.revoke(LEAKED)
-    about = first.directory / "meta.json"
+    about = town.store.version_directory(first) / "meta.json"
     about.write_text(about.read_text().replace('"played"', '"gone"'))
     assert f"version {first.id}, which has the same key, is not revoked, since" in town.revoke(
         LEAKED
@@ -359,10 +361,10 @@ def test_earlier_backoff_does_not_delay_the_replacement(town: Town) -> None:
 
 def test_a_refusal_changes_nothing(town: Town) -> None:
     town.revoking.trouble = ACMEError("badRevocationReason", "no")
-    before = town.store.state("vpn").revocation
+    before = town.store.state("vpn").enrolment.revocation
     with pytest.raises(ACMEError):
         town.revoke()
-    assert town.store.state("vpn").revocation == before
+    assert town.store.state("vpn").enrolment.revocation == before
 
 
 def test_a_bootstrap_certificate_cannot_be_revoked(tmp_path: Path) -> None:

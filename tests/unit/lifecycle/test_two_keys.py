@@ -61,8 +61,8 @@ def test_a_bootstrap_certificate_for_each_then_an_order_for_each(world: World) -
     )
     assert isinstance(first, ec.EllipticCurvePublicKey)
     assert isinstance(second, rsa.RSAPublicKey)
-    state = world.store.state("vpn")
-    assert (state.order, state.second_order, world.store.requests("vpn")) == (None, None, ())
+    enrolment, requests = world.store.state("vpn").enrolment, world.store.requests("vpn")
+    assert (enrolment.order, enrolment.second_order, requests) == (None, None, ())
 
 
 def test_both_are_renewed_together_and_each_replaces_its_own(world: World) -> None:
@@ -120,8 +120,8 @@ def test_the_first_order_of_a_pair_is_resumed_when_the_second_fails(world: World
     world.authority.during_order = interrupt
     assert world.attend().code == "authority-unreachable"
     state = world.store.state("vpn")
-    assert state.order is not None
-    assert state.second_order is not None
+    assert state.enrolment.order is not None
+    assert state.enrolment.second_order is not None
     assert len(world.store.requests("vpn")) == 2
     assert live(world).summary.is_bootstrap
 
@@ -165,7 +165,7 @@ def test_a_bootstrap_certificate_of_one_key_is_made_anew_for_two(world: World) -
 def test_a_version_whose_second_half_is_damaged_is_not_served(world: World, name: str) -> None:
     world.attend()
     version = live(world).version
-    (version.directory / name).write_bytes(b"torn")
+    (world.store.version_directory(version) / name).write_bytes(b"torn")
     assert version.id not in {each.id for each in world.store.versions("vpn")}
 
 
@@ -174,7 +174,8 @@ def test_a_second_key_of_another_certificate_is_not_served(world: World) -> None
     version = live(world).version
     other = bootstrap(world.target.identifiers, now=world.clock(), key_policy=PAIR)
     assert other.second is not None
-    (version.directory / "second-privkey.pem").write_bytes(other.second.private_key)
+    path = world.store.version_directory(version) / "second-privkey.pem"
+    path.write_bytes(other.second.private_key)
     held = world.current.inventory.stored
     assert version.id not in [one.version.id for one in held]
 
@@ -190,5 +191,5 @@ def test_nothing_of_two_orders_is_left_when_they_are_forgotten(world: World) -> 
     (left,) = world.store.requests("vpn")
     assert left.id.startswith("order-second-")
     world.pipeline.ordering.forget(world.current)
-    state = world.store.state("vpn")
-    assert (state.order, state.second_order, world.store.requests("vpn")) == (None, None, ())
+    enrolment, requests = world.store.state("vpn").enrolment, world.store.requests("vpn")
+    assert (enrolment.order, enrolment.second_order, requests) == (None, None, ())

@@ -11,6 +11,7 @@ import pytest
 
 from gatecert.report.journal import JournalHandler, fields
 from gatecert.report.logs import PRIORITIES, OneLine
+from gatecert.report.message_ids import message_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +87,31 @@ def test_a_record_is_an_entry_with_fields(handler: JournalHandler, journal: sock
         "GATECERT_GATEWAY": "boston",
         "GATECERT_SECONDS": "0.25",
     }
+
+
+@pytest.mark.parametrize(
+    ("about", "named"),
+    [
+        ({"outcome": "failed", "code": "not-served"}, "not-served"),
+        ({"outcome": "renewed", "code": ""}, "renewed"),
+    ],
+)
+def test_an_entry_about_an_outcome_can_be_explained(
+    handler: JournalHandler, journal: socket.socket, about: dict[str, str], named: str
+) -> None:
+    handler.handle(record("gateway=%s", "boston", fields=about))
+
+    received = entry(journal)
+    assert received["MESSAGE_ID"] == message_id(named)
+    assert received["GATECERT_OUTCOME"] == about["outcome"]
+
+
+def test_text_from_outside_chooses_no_explanation(
+    handler: JournalHandler, journal: socket.socket
+) -> None:
+    handler.handle(record("refused %s", "code=not-served"))
+
+    assert "MESSAGE_ID" not in entry(journal)
 
 
 @pytest.mark.parametrize(

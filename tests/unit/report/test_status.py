@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -16,12 +15,15 @@ from gatecert.model import (
     CertificateSummary,
     ChallengeFailure,
     ClientCA,
+    DatabaseProblem,
     DdnsProblem,
     DdnsState,
     Deployment,
     Due,
     Endpoint,
+    EnrolmentState,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     InstallPlan,
@@ -37,8 +39,10 @@ from gatecert.model import (
     ResolutionKind,
     RevocationReason,
     RevocationState,
+    RollOutWait,
     Target,
     Version,
+    with_outcome,
 )
 from gatecert.report.gateway_status import (
     ClientAuthenticationStatus,
@@ -61,7 +65,7 @@ TARGET = Target(
     display_name="vpn.example.com",
     install=InstallPlan(verify=(Endpoint("127.0.0.1", 443),)),
 )
-VERSION = Version("000002-x", Path("/state"), b"", b"", Origin.AUTHORITY, "letsencrypt")
+VERSION = Version("000002-x", "boston", b"", b"", Origin.AUTHORITY, "letsencrypt")
 ISSUED = CertificateSummary(
     subject="CN=vpn.example.com",
     issuer="CN=Authority",
@@ -118,17 +122,28 @@ def known(live: CertificateSummary | None, **changes: object) -> StatusFacts:
         (known(ISSUED, deployment=Deployment(VERSION.id, error="old")), Condition.NOT_SERVED),
         (known(ISSUED, deployment=SILENT), Condition.SILENT),
         (known(replace(ISSUED, not_after=NOW)), Condition.EXPIRED),
-        (known(ISSUED, state=GatewayState(revocation=REVOKED)), Condition.REVOKED),
+        (known(ISSUED, state=GatewayState(EnrolmentState(revocation=REVOKED))), Condition.REVOKED),
         (
-            known(ISSUED, state=GatewayState(revocation=replace(REVOKED, fingerprint="cd"))),
+            known(
+                ISSUED,
+                state=GatewayState(EnrolmentState(revocation=replace(REVOKED, fingerprint="cd"))),
+            ),
             Condition.TRUSTED,
         ),
         (known(BOOTSTRAP), Condition.BOOTSTRAP),
         (known(BOOTSTRAP, deployment=None), Condition.BOOTSTRAP),
         (known(BOOTSTRAP, deployment=Deployment("000003-y", error="no")), Condition.NOT_SERVED),
-        (known(BOOTSTRAP, state=GatewayState(outcome=WAITING)), Condition.WAITING),
-        (known(BOOTSTRAP, state=GatewayState(failures=1, outcome=FAILED)), Condition.FAILING),
-        (known(BOOTSTRAP, state=GatewayState(obstruction=BLOCKED)), Condition.FAILING),
+        (known(BOOTSTRAP, state=GatewayState(host=HostState(outcome=WAITING))), Condition.WAITING),
+        (
+            known(
+                BOOTSTRAP, state=GatewayState(EnrolmentState(failures=1), HostState(outcome=FAILED))
+            ),
+            Condition.FAILING,
+        ),
+        (
+            known(BOOTSTRAP, state=GatewayState(host=HostState(obstruction=BLOCKED))),
+            Condition.FAILING,
+        ),
         (known(BOOTSTRAP, excluded_region="cn", explanation="why"), Condition.SKIPPED),
     ],
 )
@@ -163,7 +178,7 @@ def test_the_records_that_are_kept() -> None:
         published_at=NOW - DAY,
         problem=DdnsProblem("ddns-refused", "wrong password", "correct it", NOW),
     )
-    refused = replace(facts, state=GatewayState(ddns=state))
+    refused = replace(facts, state=GatewayState(host=HostState(ddns=state)))
     shown = gateway_status(refused, NOW).ddns
     assert shown is not None
     assert shown.addresses == ("192.0.2.7",)
@@ -177,13 +192,57 @@ def test_a_problem_of_dynamic_dns_is_told_once() -> None:
     target = replace(TARGET, keeps_records=True)
 
     def warning(problem: DdnsProblem, outcome: Outcome | None = None) -> tuple[str, str]:
-        state = GatewayState(ddns=DdnsState(problem=problem), outcome=outcome)
+        state = GatewayState(host=HostState(ddns=DdnsState(problem=problem), outcome=outcome))
         found = gateway_status(known(ISSUED, target=target, state=state), NOW)
         return found.warning, found.warning_fix
 
     assert warning(problem) == ("dynamic DNS: wrong password", "correct it")
     assert warning(passing) == ("", "")
     assert warning(problem, replace(WAITING, code="ddns-refused")) == ("", "")
+
+
+AWAY = DatabaseProblem(NOW - DAY, "database-away", "no server answers", "start it")
+SINCE = "since 2026-11-22 12:00:00 UTC: serving on, no orders"
+
+
+@pytest.mark.parametrize(
+    ("live", "problem", "warning"),
+    [
+        (ISSUED, AWAY, f"database away {SINCE}; 60 days left"),
+        (BOOTSTRAP, AWAY, f"database away {SINCE}"),
+        (
+            ISSUED,
+            replace(AWAY, code="login-refused"),
+            f"database refused (login-refused) {SINCE}; 60 days left",
+        ),
+    ],
+    ids=["away", "bootstrap", "refused"],
+)
+def test_a_database_that_cannot_be_used(
+    live: CertificateSummary, problem: DatabaseProblem, warning: str
+) -> None:
+    status = gateway_status(known(live, state=GatewayState(host=HostState(database=problem))), NOW)
+    assert (status.warning, status.warning_fix) == (warning, "start it")
+
+
+RING = RollOutWait(13, NOW + DAY, "generation 13 waits for ring 1", "no action needed: soon")
+STOP = replace(RING, reason="gw-b rolled it back", fix="correct that")
+
+
+@pytest.mark.parametrize(
+    ("wait", "detail", "warning"),
+    [
+        (RING, "generation 13 waits for ring 1", ("", "")),
+        (STOP, "gw-b rolled it back", ("gw-b rolled it back", "correct that")),
+        (replace(STOP, until=NOW), "", ("", "")),
+    ],
+    ids=["a ring", "a roll-back", "its turn has come"],
+)
+def test_a_certificate_that_waits_on_this_host(
+    wait: RollOutWait, detail: str, warning: tuple[str, str]
+) -> None:
+    status = gateway_status(known(ISSUED, state=GatewayState(host=HostState(roll_out=wait))), NOW)
+    assert (status.detail, (status.warning, status.warning_fix)) == (detail, warning)
 
 
 def test_served_is_unknown_without_listeners() -> None:
@@ -210,7 +269,9 @@ def test_skipped_gateway_shows_region_and_reason() -> None:
 
 
 def test_last_error_has_its_fix() -> None:
-    found = gateway_status(known(BOOTSTRAP, state=GatewayState(outcome=FAILED)), NOW)
+    found = gateway_status(
+        known(BOOTSTRAP, state=GatewayState(host=HostState(outcome=FAILED))), NOW
+    )
     assert found.last_error is not None
     assert (found.last_error.code, found.last_error.fix) == ("acme", "do this")
 
@@ -256,7 +317,9 @@ def test_planned_challenge_of_each_name() -> None:
     wildcard = Identifier(IdentifierType.DNS, "*.example.com")
     target = replace(TARGET, identifiers=(NAME, wildcard), challenges=("http-01", "dns-01"))
     failure = ChallengeFailure(NAME.value, "http-01", NOW, "connection refused")
-    facts = known(ISSUED, target=target, state=GatewayState(challenge_failures=(failure,)))
+    facts = known(
+        ISSUED, target=target, state=GatewayState(EnrolmentState(challenge_failures=(failure,)))
+    )
 
     first, second = gateway_status(facts, NOW).challenges
 
@@ -282,7 +345,7 @@ def test_deferred_authorities_are_listed() -> None:
     back = AuthorityFailure("second", NOW - timedelta(days=2), 1, NOW, "no answer")
     present = AuthorityFailure("third", NOW, 1)
     ahead = replace(left, name="fourth", at=NOW + timedelta(days=400))
-    state = GatewayState(troubles=(left, back, present, ahead))
+    state = GatewayState(EnrolmentState(troubles=(left, back, present, ahead)))
     target = replace(TARGET, authorities=("first", "second", "third", "fourth"))
     status = gateway_status(known(ISSUED, target=target, state=state), NOW)
     (told,) = status.authorities_left
@@ -297,10 +360,12 @@ def test_only_authority_is_never_deferred() -> None:
     first = AuthorityFailure("first", NOW, 1, NOW + DAY, "no answer")
     second = replace(first, name="second", left_until=NOW + timedelta(hours=1))
     target = replace(TARGET, authorities=("first",))
-    facts = known(ISSUED, target=target, state=GatewayState(troubles=(first,)))
+    facts = known(ISSUED, target=target, state=GatewayState(EnrolmentState(troubles=(first,))))
     assert gateway_status(facts, NOW).authorities_left == ()
     target = replace(TARGET, authorities=("first", "second"))
-    facts = known(ISSUED, target=target, state=GatewayState(troubles=(first, second)))
+    facts = known(
+        ISSUED, target=target, state=GatewayState(EnrolmentState(troubles=(first, second)))
+    )
     (told,) = gateway_status(facts, NOW).authorities_left
     assert told.name == "first"
 
@@ -367,7 +432,7 @@ def test_proof_of_the_requested_client_cas(
 def test_revocation_status() -> None:
     def status(revocation_state: RevocationState | None) -> RevocationStatus | None:
         return gateway_status(
-            known(ISSUED, state=GatewayState(revocation=revocation_state)), NOW
+            known(ISSUED, state=GatewayState(EnrolmentState(revocation=revocation_state))), NOW
         ).revocation
 
     assert status(None) is None
@@ -401,9 +466,36 @@ def test_second_certificate() -> None:
 
 def test_partly_unresolved_name_is_a_warning() -> None:
     name = NameResolution("vpn.example.com", ResolutionKind.HERE, warning="AAAA is unknown")
-    state = GatewayState(resolution=Resolution(NOW, (name,)))
+    state = GatewayState(host=HostState(resolution=Resolution(NOW, (name,))))
     known = StatusFacts(TARGET, state, (VERSION, ISSUED), CONFIRMED, DUE)
     status = gateway_status(known, NOW)
     assert status.warning == "AAAA is unknown"
     assert "nameservers" in status.warning_fix
     assert gateway_status(replace(known, warning=("w", "f")), NOW).warning == "w"
+
+
+@pytest.mark.parametrize(
+    ("kind", "here"),
+    [
+        (ResolutionKind.HERE, True),
+        (ResolutionKind.BEHIND_NAT, True),
+        (ResolutionKind.ELSEWHERE, False),
+        (ResolutionKind.NO_SUCH_NAME, False),
+        (ResolutionKind.TIMEOUT, None),
+        (ResolutionKind.SERVER_FAILURE, None),
+    ],
+)
+def test_the_status_says_whether_the_names_point_here(
+    kind: ResolutionKind,
+    here: bool | None,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    state = GatewayState(
+        host=HostState(resolution=Resolution(NOW, (NameResolution("vpn.example.com", kind),)))
+    )
+    assert gateway_status(known(ISSUED, state=state), NOW).points_here is here
+    assert gateway_status(known(ISSUED), NOW).points_here is None
+
+
+def test_the_status_has_the_last_outcomes() -> None:
+    state = GatewayState(host=HostState(history=with_outcome((), FAILED)))
+    assert gateway_status(known(ISSUED, state=state), NOW).history == state.host.history

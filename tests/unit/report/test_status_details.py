@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,8 @@ def test_ascii_only() -> None:
     assert all(
         line.isascii() for line in status_details(BOSTON, None, NOW, Terminal(has_unicode=False))
     )
+
+
+def test_names_that_are_not_looked_up() -> None:
+    lines = status_details(replace(BOSTON, is_looked_up=False), None, NOW, Terminal(80))
+    assert any(line.endswith(f"{BOSTON.hostname}, not looked up") for line in lines)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.schedule.test_due import DAY, HOUR, MINUTE, NOW, certificate, situation
 
-from gatecert.model import Action, GatewayState, RevocationReason, RevocationState
+from gatecert.model import Action, EnrolmentState, GatewayState, RevocationReason, RevocationState
 from gatecert.revocation.check_schedule import (
     FIRST_INTERVAL,
     MAX_INTERVAL,
@@ -19,7 +19,6 @@ from gatecert.revocation.check_schedule import (
     is_final,
     must_change_key,
     next_check,
-    revocation_state_of,
     revoked_state_of,
 )
 from gatecert.schedule.due import next_due
@@ -32,39 +31,32 @@ FINE = RevocationState(LIVE.fingerprint, NOW + HOUR, checked=NOW)
 REVOKED = replace(FINE, revoked=NOW - DAY, reason=RevocationReason.SUPERSEDED)
 
 
-def state(revocation_state: RevocationState | None) -> GatewayState:
-    return GatewayState(revocation=revocation_state)
-
-
-def test_the_revocation_state_belongs_to_one_certificate() -> None:
-    assert revocation_state_of(state(FINE), LIVE) == FINE
-    assert revocation_state_of(state(FINE), replace(LIVE, fingerprint="other")) is None
-    assert revocation_state_of(state(FINE), None) is None
-    assert revocation_state_of(state(None), LIVE) is None
+def enrolment(revocation_state: RevocationState | None) -> EnrolmentState:
+    return EnrolmentState(revocation=revocation_state)
 
 
 def test_only_a_revoked_certificate_has_a_revoked_state() -> None:
-    assert revoked_state_of(state(REVOKED), LIVE) == REVOKED
-    assert revoked_state_of(state(FINE), LIVE) is None
-    assert revoked_state_of(state(None), LIVE) is None
+    assert revoked_state_of(enrolment(REVOKED), LIVE) == REVOKED
+    assert revoked_state_of(enrolment(FINE), LIVE) is None
+    assert revoked_state_of(enrolment(None), LIVE) is None
 
 
 def test_the_key_changes_only_if_necessary() -> None:
-    assert must_change_key(state(replace(REVOKED, new_key=True)), LIVE)
-    assert not must_change_key(state(REVOKED), LIVE)
-    assert not must_change_key(state(replace(FINE, new_key=True)), LIVE)
+    assert must_change_key(enrolment(replace(REVOKED, new_key=True)), LIVE)
+    assert not must_change_key(enrolment(REVOKED), LIVE)
+    assert not must_change_key(enrolment(replace(FINE, new_key=True)), LIVE)
 
 
 def test_a_revoked_certificate_is_replaced_at_once() -> None:
-    due = next_due(situation(LIVE, state=state(REVOKED)), NOW)
+    due = next_due(situation(LIVE, state=GatewayState(enrolment(REVOKED))), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW)
     assert due.reason == "the certificate was revoked on 2026-11-22 12:00:00 UTC (superseded)"
-    assert next_due(situation(LIVE, state=state(FINE)), NOW).at > NOW
+    assert next_due(situation(LIVE, state=GatewayState(enrolment(FINE))), NOW).at > NOW
 
 
 def test_replacing_a_revoked_certificate_observes_not_before() -> None:
-    failed = replace(state(REVOKED), failures=1, failed_at=NOW, next_attempt=NOW + MINUTE)
-    assert next_due(situation(LIVE, state=failed), NOW).at == NOW + MINUTE
+    failed = replace(enrolment(REVOKED), failures=1, failed_at=NOW, next_attempt=NOW + MINUTE)
+    assert next_due(situation(LIVE, state=GatewayState(failed)), NOW).at == NOW + MINUTE
 
 
 def test_a_certificate_on_hold_is_checked_again() -> None:

@@ -15,7 +15,9 @@ from gatecert.model import (
     CertificateSummary,
     Deployment,
     Endpoint,
+    EnrolmentState,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     InstallPlan,
@@ -84,7 +86,7 @@ def situation(live: CertificateSummary | None, **changes: object) -> Situation:
 
 def renewal(at: datetime | None, *, certificate_id: str = "akiid.serial") -> GatewayState:
     info = RenewalInfo(certificate_id, next_fetch=NOW + HOUR, renew_at=at)
-    return GatewayState(renewal=info)
+    return GatewayState(EnrolmentState(renewal=info))
 
 
 def test_without_a_certificate_a_self_signed_one_is_due_at_once() -> None:
@@ -196,20 +198,24 @@ def test_changed_names_are_enrolled_at_once() -> None:
 
 
 def test_a_failure_delays_the_next_attempt() -> None:
-    state = GatewayState(failures=1, failed_at=NOW - MINUTE, next_attempt=NOW + MINUTE)
+    state = GatewayState(
+        EnrolmentState(failures=1, failed_at=NOW - MINUTE, next_attempt=NOW + MINUTE)
+    )
     due = next_due(situation(BOOTSTRAP, state=state), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW + MINUTE)
 
 
 def test_a_failure_in_the_future_is_ignored_after_the_clock_was_set_back() -> None:
-    state = GatewayState(failures=1, failed_at=NOW + 900 * DAY, next_attempt=NOW + 901 * DAY)
+    state = GatewayState(
+        EnrolmentState(failures=1, failed_at=NOW + 900 * DAY, next_attempt=NOW + 901 * DAY)
+    )
     due = next_due(situation(BOOTSTRAP, state=state), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW)
 
 
 def looked(at: datetime, kind: ResolutionKind) -> GatewayState:
     name = NameResolution("vpn.example.com", kind)
-    return GatewayState(resolution=Resolution(at, (name,)), next_look=NOW + MINUTE)
+    return GatewayState(host=HostState(resolution=Resolution(at, (name,)), next_look=NOW + MINUTE))
 
 
 @pytest.mark.parametrize(
@@ -394,13 +400,17 @@ def test_the_watch_delays_no_other_action() -> None:
 
 
 def test_an_obstruction_is_checked_again_after_its_delay() -> None:
-    blocked = GatewayState(obstruction=OrderBlocker("caa-forbids", NOW - HOUR, NOW + HOUR))
+    blocked = GatewayState(
+        host=HostState(obstruction=OrderBlocker("caa-forbids", NOW - HOUR, NOW + HOUR))
+    )
     due = next_due(situation(BOOTSTRAP, state=blocked), NOW)
     assert (due.action, due.at) == (Action.ENROL, NOW + HOUR)
 
 
 def test_an_obstruction_in_the_future_is_ignored_after_the_clock_was_set_back() -> None:
-    blocked = GatewayState(obstruction=OrderBlocker("clock-wrong", NOW + DAY, NOW + 2 * DAY))
+    blocked = GatewayState(
+        host=HostState(obstruction=OrderBlocker("clock-wrong", NOW + DAY, NOW + 2 * DAY))
+    )
     assert next_due(situation(BOOTSTRAP, state=blocked), NOW).at == NOW
 
 

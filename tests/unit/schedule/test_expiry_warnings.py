@@ -15,6 +15,7 @@ from gatecert.model import (
     Deployment,
     ExpiryNotice,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     Mode,
@@ -56,12 +57,12 @@ def left(days: float) -> CertificateSummary:
     [(30, 30), (29.9, 30), (14.1, 30), (14, 14), (7, 7), (3, 3), (1, 1), (0.1, 1), (0, 0), (-9, 0)],
 )
 def test_a_passed_threshold_gives_a_warning(days: float, threshold: int) -> None:
-    assert due_expiry_warning(TARGET, NOTHING, left(days), NOW) == ExpiryNotice("f", threshold)
+    assert due_expiry_warning(TARGET, NOTHING.host, left(days), NOW) == ExpiryNotice("f", threshold)
     assert expiry_warning(TARGET, left(days), NOW)[0]
 
 
 def test_there_is_no_warning_before_the_first_threshold() -> None:
-    assert due_expiry_warning(TARGET, NOTHING, left(30.01), NOW) is None
+    assert due_expiry_warning(TARGET, NOTHING.host, left(30.01), NOW) is None
     assert expiry_warning(TARGET, left(30.01), NOW) == ("", "")
 
 
@@ -77,13 +78,13 @@ def test_there_is_no_warning_for_automatic_renewal(
     live: CertificateSummary | None, mode: Mode
 ) -> None:
     target = replace(TARGET, mode=mode)
-    assert due_expiry_warning(target, NOTHING, live, NOW) is None
+    assert due_expiry_warning(target, NOTHING.host, live, NOW) is None
     assert next_expiry_warning(target, live, NOW) is None
     assert expiry_warning(target, live, NOW) == ("", "")
 
 
 def test_a_warning_is_given_once_and_for_each_certificate() -> None:
-    given_before = GatewayState(expiry_notice=ExpiryNotice("f", 7))
+    given_before = HostState(expiry_notice=ExpiryNotice("f", 7))
     assert due_expiry_warning(TARGET, given_before, left(5), NOW) is None
     assert due_expiry_warning(TARGET, given_before, left(13), NOW) is None  # the clock was set back
     assert due_expiry_warning(TARGET, given_before, left(3), NOW) == ExpiryNotice("f", 3)
@@ -108,14 +109,14 @@ def test_a_warning_names_the_end_and_the_fix(days: float, words: str) -> None:
 
 @given(st.floats(0, 60))
 def test_every_threshold_follows_in_order(days: float) -> None:
-    live, now, state = left(days), NOW, NOTHING
+    live, now, host = left(days), NOW, NOTHING.host
     seen = []
     while True:
-        notice = due_expiry_warning(TARGET, state, live, now)
+        notice = due_expiry_warning(TARGET, host, live, now)
         if notice is not None:
             seen.append(notice.days)
-            state = GatewayState(expiry_notice=notice)
-            assert due_expiry_warning(TARGET, state, live, now) is None
+            host = HostState(expiry_notice=notice)
+            assert due_expiry_warning(TARGET, host, live, now) is None
         following = next_expiry_warning(TARGET, live, now)
         if following is None:
             break

@@ -138,6 +138,22 @@ def test_the_next_key_is_stored_beside_the_current_one(
     assert store.account("letsencrypt") == account
 
 
+def test_an_interrupted_retirement_leaves_no_key_of_a_rollover(
+    store: FileStore, account: Account, make_pem: Make, crash_everywhere: Crash
+) -> None:
+    def prepare() -> None:
+        store.save_account("letsencrypt", account)
+        store.save_next_key("letsencrypt", make_pem("PRIVATE KEY", "TWO"))
+
+    def check() -> None:
+        if store.account("letsencrypt") is None:
+            assert store.next_key("letsencrypt") is None
+        prepare()
+
+    prepare()
+    assert crash_everywhere(lambda: store.retire_account("letsencrypt"), check) > 9
+
+
 def test_a_retired_account_leaves_only_its_key(
     store: FileStore, account: Account, make_pem: Make
 ) -> None:

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gatecert.model import (
+    EnrolmentState,
     GatewayState,
+    HostState,
     Identifier,
     IdentifierType,
     NameResolution,
@@ -49,11 +51,10 @@ resolutions = st.builds(
     ).map(tuple),
     expected=texts_tuple,
 )
-states = st.builds(
-    GatewayState,
+enrolments = st.builds(
+    EnrolmentState,
     failures=st.integers(0, 10**6),
     next_attempt=st.none() | instants,
-    resolution=st.none() | resolutions,
     order=st.none()
     | st.builds(
         PendingOrder,
@@ -73,6 +74,10 @@ states = st.builds(
         explanation_url=texts,
         failures=st.integers(0, 10),
     ),
+)
+hosts = st.builds(
+    HostState,
+    resolution=st.none() | resolutions,
     outcome=st.none()
     | st.builds(
         Outcome,
@@ -83,6 +88,7 @@ states = st.builds(
         seconds=st.floats(allow_nan=False, allow_infinity=False),
     ),
 )
+states = st.builds(GatewayState, enrolments, hosts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ def test_instants_are_decoded_in_utc() -> None:
 
 def test_unknown_fields_are_ignored() -> None:
     data = b'{"schema": 1, "failures": 3, "of_tomorrow": {"x": []}}'
-    assert decode(GatewayState, data) == GatewayState(failures=3)
+    assert decode(GatewayState, data) == GatewayState(EnrolmentState(failures=3))
 
 
 @pytest.mark.parametrize(
@@ -162,9 +168,11 @@ def test_each_damage_is_described_on_one_line(data: str, why: str) -> None:
 
 def test_invalid_unicode_is_replaced() -> None:
     state = GatewayState(
-        outcome=Outcome("g", datetime(2026, 1, 1, tzinfo=UTC), OutcomeKind.FAILED, "a\udc80b")
+        host=HostState(
+            outcome=Outcome("g", datetime(2026, 1, 1, tzinfo=UTC), OutcomeKind.FAILED, "a\udc80b")
+        )
     )
-    outcome = decode(GatewayState, encode(state)).outcome
+    outcome = decode(GatewayState, encode(state)).host.outcome
     assert outcome is not None
     assert outcome.detail == "a?b"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gatecert.model import StoredList
 from gatecert.store.crl_cache import RETENTION
+from gatecert.store.state_directory import hold_state_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,5 +74,5 @@ def test_unused_crls_are_removed(store: FileStore) -> None:
 
 def test_temporary_files_of_a_crash_are_removed(store: FileStore) -> None:
     store.save_revocation_list(URL, LIST)
-    with store.hold_state_directory():
+    with hold_state_directory(store.directory):
         assert store.revocation_list(URL) == LIST

@@ -12,6 +12,7 @@ import pytest
 
 from gatecert.model import TextRecord
 from gatecert.store.file_store import FileStore
+from gatecert.store.state_directory import hold_state_directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,7 +123,7 @@ def test_holding_the_state_directory_removes_temporary_files(
     half_written = tmp_path / "records" / f".tmp-{os.getpid()}-00000000-1"
     half_written.touch()
 
-    with store.hold_state_directory():
+    with hold_state_directory(store.directory):
         assert not half_written.exists()
 
     assert store.records() == (published,)

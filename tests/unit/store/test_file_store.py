@@ -4,23 +4,41 @@ import errno
 import inspect
 import os
 import re
+import shutil
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.leases import PlayedLease
 
-from gatecert.errors import StorageError
-from gatecert.model import GatewayState, Outcome, OutcomeKind
+from gatecert.errors import LeaseLostError, StorageError
+from gatecert.model import (
+    CountedRequest,
+    EnrolmentState,
+    Expenses,
+    GatewayState,
+    HostState,
+    Limits,
+    OrderHeld,
+    Outcome,
+    OutcomeKind,
+    RateLimit,
+    RequestKind,
+)
 from gatecert.store import durable, file_store
 from gatecert.store.file_store import FileStore
-from gatecert.store.protocol import Store
+from gatecert.store.protocol import HostStore, Lease
+from gatecert.store.state_directory import hold_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from gatecert.model import IssuedChain
+    from gatecert.model import IssuedChain, KeyRequest, LimitReached
 
+    MakeRequest = Callable[[str], KeyRequest]
+    OpenOrder = Callable[[str, Lease], LimitReached | OrderHeld | None]
     Fail = Callable[[str, int], None]
     Crash = Callable[[Callable[[], object], Callable[[], None]], int]
 
@@ -28,18 +46,86 @@ if TYPE_CHECKING:
 @pytest.fixture
 def state(now: datetime) -> GatewayState:
     outcome = Outcome("boston", now, OutcomeKind.WAITING, "the name points elsewhere")
-    return GatewayState(failures=3, next_attempt=now, outcome=outcome)
+    return GatewayState(EnrolmentState(failures=3, next_attempt=now), HostState(outcome=outcome))
 
 
 def test_is_a_store(store: FileStore, state: GatewayState) -> None:
-    kept: Store = store
+    kept: HostStore = store
     kept.save_state("boston", state)
     assert kept.state("boston") == state
     assert kept.gateway_directory("boston") == store.directory / "gateways" / "boston"
 
 
+def test_whoever_holds_the_lock_may_order(store: FileStore) -> None:
+    with store.lock_gateway("boston", "a test", wait=0), store.lease("boston") as held:
+        lease: Lease = held
+        lease.check()
+
+
+ORDERS_AT = "https://acme.example.com/directory"
+
+
+@pytest.fixture
+def open_order(store: FileStore, make_request: MakeRequest, now: datetime) -> OpenOrder:
+    """Return ``open_order(id, lease)``; a limit allows one."""
+    order = CountedRequest(RequestKind.ORDER, now, account="account/1")
+    within = Limits(orders=RateLimit(1, timedelta(hours=3)))
+
+    def open_one(key: str, lease: Lease) -> LimitReached | OrderHeld | None:
+        expenses = Expenses(now, (order,))
+        intent = make_request(key)
+        return store.open_order("boston", intent, ORDERS_AT, expenses, within, lease=lease)
+
+    return open_one
+
+
+def opened(store: FileStore) -> tuple[list[str], int]:
+    """Return the keys on the disk, and the number of counted requests."""
+    fresh = FileStore(store.directory)
+    keys = [request.id for request in fresh.requests("boston")]
+    return keys, len(fresh.counted_requests(ORDERS_AT))
+
+
+def test_an_order_is_opened_with_its_key_and_counted(
+    store: FileStore, open_order: OpenOrder
+) -> None:
+    assert open_order("first", PlayedLease()) is None
+    assert opened(store) == (["first"], 1)
+
+
+def test_an_order_that_a_limit_forbids_leaves_nothing(
+    store: FileStore, open_order: OpenOrder
+) -> None:
+    open_order("first", PlayedLease())
+    reached = open_order("next", PlayedLease())
+    assert reached is not None
+    assert reached.reason == "orders: 1 in 3 hours"
+    assert opened(store) == (["first"], 1)
+
+
+def test_a_host_that_lost_its_lease_opens_no_order(store: FileStore, open_order: OpenOrder) -> None:
+    with pytest.raises(LeaseLostError):
+        open_order("first", PlayedLease(0))
+    assert opened(store) == ([], 0)
+
+
+def test_no_order_is_counted_without_its_key(
+    store: FileStore, open_order: OpenOrder, crash_everywhere: Crash
+) -> None:
+    """Killed in between, it leaves a key without an order, which the next pass removes."""
+    seen = set()
+
+    def check() -> None:
+        keys, counted = opened(store)
+        seen.add((len(keys), counted))
+        shutil.rmtree(store.directory, ignore_errors=True)
+
+    crash_everywhere(lambda: open_order("first", PlayedLease()), check)
+    assert seen == {(0, 0), (1, 0), (1, 1)}
+
+
 def test_every_signature_matches_the_protocol() -> None:
-    methods = dict(inspect.getmembers(Store, inspect.isfunction))
+    methods = dict(inspect.getmembers(HostStore, inspect.isfunction))
     names = [name for name in methods if not name.startswith("_")]
     assert len(names) > 15
     for name in names:
@@ -81,7 +167,7 @@ def test_a_damaged_state_is_read_as_new(
 def test_a_crash_while_saving_leaves_old_or_new(
     store: FileStore, state: GatewayState, crash_everywhere: Crash
 ) -> None:
-    new = GatewayState(failures=4)
+    new = GatewayState(EnrolmentState(failures=4))
     store.save_state("boston", state)
     seen: list[GatewayState] = []
 
@@ -201,6 +287,6 @@ def test_a_daemon_removes_the_temporary_files_of_a_crash(
     version = store.add_version("boston", make_issued(), now=now)
     leftover = store.directory / f".tmp-{os.getpid()}-00000000-1"
     leftover.touch()
-    with store.hold_state_directory():
+    with hold_state_directory(store.directory):
         assert not leftover.exists()
         assert store.versions("boston") == (version,)

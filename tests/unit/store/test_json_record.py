@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gatecert.errors import StorageError
-from gatecert.model import GatewayState
+from gatecert.model import EnrolmentState, GatewayState
 from gatecert.store import damaged_files, json_record
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def test_missing_is_none(path: Path) -> None:
 
 
 def test_a_record_is_read_as_it_was_written(path: Path) -> None:
-    json_record.write_record(path, GatewayState(failures=2))
-    assert json_record.read_record(path, GatewayState) == GatewayState(failures=2)
+    json_record.write_record(path, GatewayState(EnrolmentState(failures=2)))
+    assert json_record.read_record(path, GatewayState) == GatewayState(EnrolmentState(failures=2))
 
 
 def test_a_damaged_file_is_set_aside_and_logged(
@@ -84,14 +84,14 @@ def test_old_damaged_files_that_cannot_be_removed_are_no_error(
 def test_a_directory_of_that_name_is_set_aside(path: Path) -> None:
     path.mkdir()
     assert json_record.read_record(path, GatewayState) is None
-    json_record.write_record(path, GatewayState(failures=1))
-    assert json_record.read_record(path, GatewayState) == GatewayState(failures=1)
+    json_record.write_record(path, GatewayState(EnrolmentState(failures=1)))
+    assert json_record.read_record(path, GatewayState) == GatewayState(EnrolmentState(failures=1))
 
 
 def test_writing_over_a_directory(path: Path) -> None:
     path.mkdir()
-    json_record.write_record(path, GatewayState(failures=1))
-    assert json_record.read_record(path, GatewayState) == GatewayState(failures=1)
+    json_record.write_record(path, GatewayState(EnrolmentState(failures=1)))
+    assert json_record.read_record(path, GatewayState) == GatewayState(EnrolmentState(failures=1))
     assert len(aside(path)) == 1
 
 
@@ -125,7 +125,7 @@ def test_a_damaged_file_that_cannot_be_set_aside(
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
 def test_an_unreadable_file_is_not_damaged(path: Path, fail: Fail, number: int) -> None:
-    json_record.write_record(path, GatewayState(failures=2))
+    json_record.write_record(path, GatewayState(EnrolmentState(failures=2)))
     fail("read", number)
     with pytest.raises(StorageError, match=f"cannot read {path}"):
         json_record.read_record(path, GatewayState)

@@ -17,6 +17,7 @@ from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError
 from gatecert.model import Wait
 from gatecert.store import lock
 from gatecert.store.file_store import FileStore
+from gatecert.store.state_directory import hold_state_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +29,11 @@ HOLDER = """
 import sys
 from pathlib import Path
 from gatecert.store.file_store import FileStore
+from gatecert.store.state_directory import hold_state_directory
 
 store = FileStore(Path(sys.argv[1]))
-with store.hold_state_directory(), store.lock_gateway("boston", "import a certificate", wait=0):
+gateway = store.lock_gateway("boston", "import a certificate", wait=0)
+with hold_state_directory(store.directory), gateway:
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -56,7 +59,7 @@ class TestDaemonLock:
         assert not store.directory.exists()
 
     def test_the_process_id_of_the_daemon_is_known(self, store: FileStore) -> None:
-        with store.hold_state_directory():
+        with hold_state_directory(store.directory):
             assert store.daemon_pid() == os.getpid()
         assert store.daemon_pid() is None
 
@@ -66,7 +69,7 @@ class TestDaemonLock:
         assert store.daemon_pid() == other.pid
         with (
             pytest.raises(DaemonRunningError, match=f"process id {other.pid} ") as caught,
-            store.hold_state_directory(),
+            hold_state_directory(store.directory),
         ):
             pass
         assert str(store.directory) in caught.value.message
@@ -77,24 +80,24 @@ class TestDaemonLock:
         other.send_signal(signal.SIGKILL)
         other.wait()
         assert store.daemon_pid() is None
-        with store.hold_state_directory(), store.lock_gateway("boston", "renew", wait=0):
+        with hold_state_directory(store.directory), store.lock_gateway("boston", "renew", wait=0):
             assert store.daemon_pid() == os.getpid()
 
     def test_a_query_is_not_mistaken_for_a_daemon(self, store: FileStore) -> None:
-        with store.hold_state_directory():
+        with hold_state_directory(store.directory):
             pass
         descriptor = os.open(store.directory / "lock", os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         timer = threading.Timer(0.02, os.close, [descriptor])
         timer.start()
-        with store.hold_state_directory():
+        with hold_state_directory(store.directory):
             assert store.daemon_pid() == os.getpid()
         timer.join()
 
     @pytest.mark.parametrize("note", [b"", b"\xff\xfe", b"nonsense", b"0 daemon", b"-1"])
     def test_a_holder_with_an_unreadable_lock_file(self, store: FileStore, note: bytes) -> None:
         path = store.directory / "lock"
-        with store.hold_state_directory():
+        with hold_state_directory(store.directory):
             path.write_bytes(note)
             assert lock.daemon_pid(path, grace=0.01) is None
             with (
@@ -104,15 +107,18 @@ class TestDaemonLock:
                 pass
 
     def test_a_shorter_line_replaces_a_longer_one(self, store: FileStore) -> None:
-        with store.hold_state_directory():
+        with hold_state_directory(store.directory):
             pass
         (store.directory / "lock").write_bytes(b"1 " + b"x" * 500)
-        with store.hold_state_directory():
+        with hold_state_directory(store.directory):
             assert (store.directory / "lock").read_text() == f"{os.getpid()} daemon\n"
 
     def test_a_directory_in_place_of_the_lock(self, store: FileStore) -> None:
         (store.directory / "lock").mkdir(parents=True)
-        with pytest.raises(StorageError, match="cannot lock"), store.hold_state_directory():
+        with (
+            pytest.raises(StorageError, match="cannot lock"),
+            hold_state_directory(store.directory),
+        ):
             pass
 
     def test_read_only(self, store: FileStore, fail: Fail) -> None:
@@ -120,7 +126,7 @@ class TestDaemonLock:
         fail("lock", errno.EROFS)
         with (
             pytest.raises(StorageError, match="read-only file system"),
-            store.hold_state_directory(),
+            hold_state_directory(store.directory),
         ):
             pass
 
@@ -133,7 +139,7 @@ class TestDaemonLock:
         monkeypatch.setattr(fcntl, "flock", refuse)
         with (
             pytest.raises(StorageError, match=os.strerror(errno.ENOLCK)),
-            store.hold_state_directory(),
+            hold_state_directory(store.directory),
         ):
             pass
 

@@ -5,24 +5,36 @@ import logging
 import os
 import threading
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from gatecert.errors import LockTimeoutError, StorageError
-from gatecert.model import CountedRequest, RequestKind, UsageChange
+from gatecert.model import (
+    IN_TRANSIT,
+    CountedBy,
+    CountedRequest,
+    Expenses,
+    GroupUse,
+    LimitReached,
+    Limits,
+    RateLimit,
+    RequestGroup,
+    RequestKind,
+    UsageChange,
+)
 from gatecert.store import damaged_files, durable, lock
+from gatecert.store.codec import encode
+from gatecert.store.counting_rules import MIN_KEPT_REQUESTS
 from gatecert.store.file_store import FileStore
 from gatecert.store.rate_limit_usage import FEWEST_NEEDLESS
+from gatecert.store.state_directory import hold_state_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
     from pathlib import Path
 
-    from gatecert.store.usage_index import UsageIndex
-
+LATER = datetime(2026, 12, 24, tzinfo=UTC)  # than all requests
 URL = "https://acme.example.com/directory"
 
 
@@ -38,21 +50,14 @@ def counted(now: datetime) -> CountedRequest:
     )
 
 
-def everything(usage: UsageIndex) -> Sequence[CountedRequest]:
-    return usage.requests
-
-
 def add(
-    store: FileStore,
-    *counted: CountedRequest,
-    url: str = URL,
-    needed: Callable[[UsageIndex], Sequence[CountedRequest]] = everything,
-) -> None:
-    store.update_rate_limit_usage(url, lambda _: UsageChange(counted=counted), needed)
+    store: FileStore, *counted: CountedRequest, url: str = URL, validated: str = ""
+) -> LimitReached | None:
+    return store.count_requests(url, Expenses(LATER, counted, validated=validated), Limits())
 
 
 def read(store: FileStore) -> tuple[CountedRequest, ...]:
-    return store.rate_limit_usage(URL, lambda usage: usage.requests)
+    return store.counted_requests(URL)
 
 
 def numbered(counted: CountedRequest, count: int) -> list[CountedRequest]:
@@ -65,6 +70,13 @@ def numbered(counted: CountedRequest, count: int) -> list[CountedRequest]:
 def file_of(store: FileStore, suffix: str = "jsonl") -> Path:
     (path,) = (store.directory / "spending").glob(f"*.{suffix}")
     return path
+
+
+def write_lines(store: FileStore, *counted: CountedRequest) -> None:
+    """Write a file with a line for each request."""
+    add(store, counted[0])
+    lines = (encode(UsageChange(counted=(each,)), indent=None) for each in counted)
+    file_of(store).write_bytes(b"".join(lines))
 
 
 def write_earlier(store: FileStore, *counted: CountedRequest) -> Path:
@@ -98,21 +110,57 @@ def test_each_directory_has_a_file_that_only_its_owner_reads(
     assert all(file.name.rpartition("-")[0] in {"acme.example.com", "__1"} for file in files)
 
 
-def test_a_change_that_raises_leaves_the_usage_unchanged(
+def test_requests_that_a_limit_forbids_are_not_counted(
     store: FileStore, counted: CountedRequest
 ) -> None:
-    add(store, counted)
+    hour = timedelta(hours=1)
+    within = Limits(failed_validations=RateLimit(2, hour), orders=RateLimit(1, 2 * hour))
+    order = replace(counted, kind=RequestKind.ORDER, id="")
+    validations = Expenses(counted.at, tuple(replace(counted, id=each) for each in "ab"))
+    assert store.count_requests(URL, validations, within) is None
+    both = Expenses(counted.at, (order,), following=(replace(counted, id=""),))
+    reached = store.count_requests(URL, both, within)
+    assert reached is not None
+    assert reached.until == counted.at + hour + IN_TRANSIT
+    assert reached.reason == "failed validations of a.example: 2 in 1 hour"
+    assert read(store) == validations.counted
+    again = replace(both, following=validations.counted[:1])  # counted already
+    assert store.count_requests(URL, again, within) is None
+    reached = store.count_requests(URL, replace(both, following=()), within)
+    assert reached == LimitReached(counted.at + 2 * hour + IN_TRANSIT, "orders: 1 in 2 hours")
 
-    def refuse(_: UsageIndex) -> UsageChange:
-        raise StorageError("no")
 
-    with pytest.raises(StorageError, match="no"):
-        store.update_rate_limit_usage(URL, refuse, everything)
-    assert read(store) == (counted,)
+def test_a_clock_that_was_set_back_is_noted_even_if_a_limit_forbids_the_request(
+    store: FileStore, counted: CountedRequest
+) -> None:
+    within = Limits(failed_validations=RateLimit(1, timedelta(hours=1)))
+    assert store.count_requests(URL, Expenses(counted.at, (counted,)), within) is None
+    earlier = counted.at - timedelta(days=30)
+    other = Expenses(earlier, (replace(counted, at=earlier, id="other"),))
+    assert store.count_requests(URL, other, within) is not None
+    assert read(FileStore(store.directory)) == (replace(counted, noticed=earlier),)
 
 
-def test_no_change_writes_nothing(store: FileStore) -> None:
-    store.update_rate_limit_usage(URL, lambda _: None, everything)
+def test_what_is_read_is_the_same_in_every_instance(
+    store: FileStore, counted: CountedRequest
+) -> None:
+    many = numbered(counted, 5)
+    add(store, *many)
+    since, now = counted.at, many[-1].at
+    group = RequestGroup(RequestKind.VALIDATION, CountedBy.ACCOUNT, "account/1")
+    for each in (store, FileStore(store.directory)):
+        found = each.instants(URL, group, since=since, now=now, count=3)
+        assert found == [request.at for request in many[2:]]
+        assert each.number_counted(URL, RequestKind.VALIDATION) == 5
+        assert each.number_counted(URL, RequestKind.ORDER) == 0
+        busiest = each.busiest_groups(
+            URL, group.kind, CountedBy.NAMES, since=since, now=now, full=4
+        )
+        assert busiest == [GroupUse(4, counted.names), GroupUse(0, ())]
+
+
+def test_no_request_writes_nothing(store: FileStore) -> None:
+    add(store)
     assert list((store.directory / "spending").glob("*.json*")) == []
 
 
@@ -156,7 +204,7 @@ def test_instances_see_each_other_s_changes(store: FileStore, counted: CountedRe
     for number, each in enumerate(numbered(counted, 6)):
         add((store, other)[number % 2], each)
         assert read(store) == read(other)
-    store.update_rate_limit_usage(URL, lambda _: UsageChange(validated="order/3"), everything)
+    add(store, validated="order/3")
     assert len(read(other)) == 5
 
 
@@ -196,14 +244,18 @@ def test_a_lock_timeout_is_reported(store: FileStore, counted: CountedRequest) -
         add(store, counted)
 
 
-def test_a_thread_that_waits_too_long_is_told(store: FileStore, counted: CountedRequest) -> None:
+def test_a_thread_that_waits_too_long_is_told(
+    store: FileStore, counted: CountedRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.usage_wait = 0.01
 
-    def change(_: UsageIndex) -> None:
-        add(store, counted)
+    def meanwhile(name: str, _: Path) -> None:
+        if name == "read":
+            add(store, counted)
 
+    monkeypatch.setattr(durable, "on_step", meanwhile)
     with pytest.raises(LockTimeoutError, match="by this process"):
-        store.update_rate_limit_usage(URL, change, everything)
+        add(store, counted)
 
 
 # --------------------------------------------------------------------------- rewriting
@@ -212,23 +264,36 @@ def test_a_thread_that_waits_too_long_is_told(store: FileStore, counted: Counted
 def test_the_file_is_rewritten_once_most_lines_are_needless(
     store: FileStore, counted: CountedRequest
 ) -> None:
-    other = FileStore(store.directory)
-    needed: list[int] = []
-
-    def newest(usage: UsageIndex) -> Sequence[CountedRequest]:
-        needed.append(len(usage.requests))
-        return usage.requests[-10:]
-
-    many = numbered(counted, 3 * FEWEST_NEEDLESS)
-    for each in many:
-        add(store, each, needed=newest)
-        if each.id == "order/5 a":
-            assert len(read(other)) == 6
-    assert len(needed) < 6
+    """Validations that have succeeded are needless."""
+    other, order = FileStore(store.directory), replace(counted, kind=RequestKind.ORDER, id="")
+    kept = []
+    for number, each in enumerate(numbered(counted, FEWEST_NEEDLESS)):
+        add(store, each)
+        add(store, validated=each.id.removesuffix(" a"))
+        if number % 100 == 0:
+            kept.append(replace(order, at=each.at))
+            add(other, kept[-1])
+            assert len(read(store)) == len(kept)
     lines = len(file_of(store).read_text().splitlines())
-    assert lines < 2 * FEWEST_NEEDLESS
-    assert read(store) == read(other) == read(FileStore(store.directory))
-    assert read(store)[-10:] == tuple(many[-10:])
+    assert lines < FEWEST_NEEDLESS + 2 * len(kept)
+    assert read(store) == read(other) == read(FileStore(store.directory)) == tuple(kept)
+
+
+def test_what_no_limit_counts_any_more_is_forgotten_beyond_the_newest(
+    store: FileStore, counted: CountedRequest
+) -> None:
+    certificate = replace(counted, kind=RequestKind.CERTIFICATE, id="")
+    many = numbered(counted, 2 * MIN_KEPT_REQUESTS + FEWEST_NEEDLESS + 20)
+    write_lines(store, certificate, *many)
+    now = many[-1].at + timedelta(days=1)
+    within = Limits(
+        duplicates=RateLimit(5, timedelta(days=7)),
+        failed_validations=RateLimit(5, timedelta(hours=1)),
+    )
+    last = replace(counted, at=now, id="last")
+    assert store.count_requests(URL, Expenses(now, (last,)), within) is None
+    newest = (*many, last)[-MIN_KEPT_REQUESTS:]
+    assert read(store) == read(FileStore(store.directory)) == (certificate, *newest)
 
 
 def test_a_file_that_cannot_be_rewritten_counts_on(
@@ -237,18 +302,17 @@ def test_a_file_that_cannot_be_rewritten_counts_on(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    many = numbered(counted, FEWEST_NEEDLESS + 10)
-    for each in many[:-1]:
-        add(store, each)
+    write_lines(store, *(counted,) * (FEWEST_NEEDLESS + 10))
 
     def full(name: str, _: Path) -> None:
         if name == "create":
             raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(durable, "on_step", full)
-    add(FileStore(store.directory), many[-1], needed=lambda usage: usage.requests[-1:])
+    last = replace(counted, id="last")
+    add(store, last)
     assert "takes more space than needed: cannot create" in caplog.text
-    assert read(store) == tuple(many)
+    assert read(store) == (counted, last)
 
 
 # --------------------------------------------------------------------------- damage
@@ -348,7 +412,7 @@ def test_a_daemon_removes_the_temporary_files_of_a_crash(
     add(store, counted)
     left = store.directory / "spending" / ".tmp-4194999-00000000-1"
     left.write_bytes(b"")
-    with store.hold_state_directory():
+    with hold_state_directory(store.directory):
         assert not left.exists()
     assert read(store) == (counted,)
 
@@ -383,6 +447,15 @@ def test_requests_in_both_files_count_once(store: FileStore, counted: CountedReq
     expenses = [{**asdict(each), "at": each.at.isoformat()} for each in (repeated, stale)]
     earlier.write_text(json.dumps({"schema": 1, "expenses": expenses}))
     assert read(store) == (*many[1:], replace(counted, id="order/2 a"), repeated)
+
+
+def test_requests_of_another_store_count_once(store: FileStore, counted: CountedRequest) -> None:
+    many = numbered(counted, 3)
+    add(store, many[0])
+    write_earlier(store, many[1])
+    for _ in range(2):
+        store.take_over_requests(URL, many)
+        assert sorted(read(store), key=lambda each: each.id) == many
 
 
 def test_a_damaged_earlier_file_is_set_aside(store: FileStore, counted: CountedRequest) -> None:

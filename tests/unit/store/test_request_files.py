@@ -28,6 +28,21 @@ def test_requests_are_returned_newest_first(
     assert store.requests("hq") == ()
 
 
+def test_a_copy_of_an_intent_is_read_as_it_was_written(
+    store: FileStore, make_request: Request
+) -> None:
+    intent = replace(make_request(), generation=3, directory_url="https://ca.example/directory")
+    store.add_request("boston", intent)
+    assert store.requests("boston") == (intent,)
+
+
+def test_a_request_gets_the_number_of_its_order(store: FileStore, make_request: Request) -> None:
+    intent = replace(make_request(), generation=3, directory_url="https://ca.example/directory")
+    store.add_request("boston", make_request())
+    store.number_request("boston", intent)
+    assert store.requests("boston") == (intent,)
+
+
 def test_a_repeated_request_is_no_error(store: FileStore, make_request: Request) -> None:
     store.add_request("boston", make_request())
     store.add_request("boston", make_request())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gatecert.errors import StorageError
+from gatecert.store.state_directory import hold_state_directory
 from gatecert.store.tokens import ABANDONED_AFTER, EARLIER
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def test_a_daemon_removes_the_temporary_files_of_a_crash(store: FileStore) -> No
     store.put_token("http-01", "new", "x.y")
     leftover = store.directory / "challenges" / ".tmp-999999999-0123abcd-1"
     leftover.write_text("half")
-    with store.hold_state_directory():
+    with hold_state_directory(store.directory):
         assert not leftover.exists()
         assert store.token("http-01", "new") == "x.y"
 

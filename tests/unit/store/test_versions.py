@@ -14,8 +14,6 @@ from gatecert.errors import StorageError
 from gatecert.model import IssuedChain, Origin
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gatecert.store.file_store import FileStore
 
 Make = Callable[..., bytes]
@@ -31,13 +29,14 @@ def test_a_version_is_read_as_it_was_written(
     issued = make_issued(chain=chain, root=make_pem("CERTIFICATE", "ROOT"))
     version = store.add_version("boston", issued, now=now)
     assert version.id == "000001-20261123T081500Z"
-    assert version.directory == store.gateway_directory("boston") / "versions" / version.id
+    directory = store.version_directory(version)
+    assert directory == store.gateway_directory("boston") / "versions" / version.id
     assert version.origin is Origin.AUTHORITY
     assert version.created == now
     assert (version.authority, version.order_url) == (issued.authority, issued.order_url)
     assert store.versions("boston") == (version,)
     assert store.private_key(version) == issued.private_key
-    files = {path.name: path.read_bytes() for path in version.directory.iterdir()}
+    files = {path.name: path.read_bytes() for path in directory.iterdir()}
     assert files.keys() == {
         "privkey.pem",
         "cert.pem",
@@ -50,19 +49,54 @@ def test_a_version_is_read_as_it_was_written(
     assert files["root.pem"] == issued.root
 
 
+def test_a_copy_of_a_generation_is_read_as_it_was_written(
+    store: FileStore, make_issued: Issued, now: datetime
+) -> None:
+    copied = store.add_generation("boston", make_issued(), 3, now=now)
+    assert store.versions("boston") == (copied,)
+    assert copied.generation == 3
+
+
+@pytest.mark.parametrize("group", [None, str(os.getegid())])
+def test_a_version_gets_a_generation_and_loses_it_again(
+    store: FileStore, make_issued: Issued, now: datetime, group: str | None
+) -> None:
+    version = store.add_version("boston", make_issued(), now=now, key_group=group)
+    record = store.version_directory(version) / "meta.json"
+    mode = record.stat().st_mode
+    for generation in (3, 3, 0):
+        store.number_version(version, generation)
+        assert store.versions("boston") == (replace(version, generation=generation),)
+        assert record.stat().st_mode == mode
+    record.unlink()
+    store.number_version(version, 3)
+    assert not record.exists()
+
+
+def test_a_version_is_returned_as_it_was_issued(
+    store: FileStore, make_issued: Issued, make_pem: Make, now: datetime
+) -> None:
+    root = make_pem("CERTIFICATE", "ROOT")
+    second = replace(make_issued(root=root), authority="", order_url="")
+    issued = replace(make_issued(root=root), second=second)
+    assert store.issued(store.add_version("boston", issued, now=now)) == issued
+
+
 def test_files_and_directories_are_private(
     store: FileStore, make_issued: Issued, now: datetime
 ) -> None:
-    version = store.add_version("boston", make_issued(), now=now)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in version.directory.iterdir()} == {0o600}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in version.directory.parents[:4]} == {0o700}
+    directory = store.version_directory(store.add_version("boston", make_issued(), now=now))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o600}
+    ways = [directory, *directory.parents[:4]]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in ways} == {0o700}
 
 
 def test_a_key_group_may_read(store: FileStore, make_issued: Issued, now: datetime) -> None:
     store.add_version("boston", make_issued(), now=now)
     version = store.add_version("boston", make_issued(), now=now, key_group=str(os.getegid()))
-    assert {stat.S_IMODE(path.stat().st_mode) for path in version.directory.iterdir()} == {0o640}
-    ways = [version.directory, *version.directory.parents[:4]]
+    directory = store.version_directory(version)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()} == {0o640}
+    ways = [directory, *directory.parents[:4]]
     assert {stat.S_IMODE(path.stat().st_mode) for path in ways} == {0o750}
 
 
@@ -109,7 +143,7 @@ def test_a_damaged_version_is_skipped_and_logged_once(
 ) -> None:
     good = store.add_version("boston", make_issued(), now=now)
     bad = store.add_version("boston", make_issued(), now=now)
-    path = bad.directory / f"{name}.pem"
+    path = store.version_directory(bad) / f"{name}.pem"
     path.unlink()
     if damage == "directory":
         path.mkdir()
@@ -127,7 +161,7 @@ def test_only_a_chain_may_be_empty(
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)
     assert version.chain == b""
-    (version.directory / f"{name}.pem").write_bytes(b"")
+    (store.version_directory(version) / f"{name}.pem").write_bytes(b"")
     assert store.versions("boston") == ()
 
 
@@ -135,7 +169,7 @@ def test_a_version_with_inconsistent_files_is_skipped(
     store: FileStore, make_issued: Issued, make_pem: Make, now: datetime
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)
-    path = version.directory / "fullchain.pem"
+    path = store.version_directory(version) / "fullchain.pem"
     path.write_bytes(path.read_bytes() + b"\n\n")
     assert store.versions("boston") == (version,), "white space is no damage"
     path.write_bytes(make_pem("CERTIFICATE", "OTHER"))
@@ -146,11 +180,11 @@ def test_a_missing_record_leaves_the_version(
     store: FileStore, make_issued: Issued, now: datetime
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)
-    (version.directory / "meta.json").write_bytes(b"[")
+    (store.version_directory(version) / "meta.json").write_bytes(b"[")
     bare = replace(version, origin=None, authority="", order_url="", created=None)
     assert store.versions("boston") == (bare,)
     assert store.versions("boston") == (bare,)
-    assert len(list(version.directory.glob("meta.json.damaged-*"))) == 1
+    assert len(list(store.version_directory(version).glob("meta.json.damaged-*"))) == 1
 
 
 def test_a_file_in_place_of_the_versions(store: FileStore) -> None:
@@ -163,7 +197,7 @@ def test_a_missing_private_key_is_reported(
     store: FileStore, make_issued: Issued, now: datetime
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)
-    (version.directory / "privkey.pem").unlink()
+    (store.version_directory(version) / "privkey.pem").unlink()
     with pytest.raises(StorageError, match=f"version {version.id} .* has no usable private key"):
         store.private_key(version)
 
@@ -173,18 +207,20 @@ def test_a_removed_version_is_gone(store: FileStore, make_issued: Issued, now: d
     store.remove_version(version)
     store.remove_version(version)
     assert store.versions("boston") == ()
-    assert list(version.directory.parent.iterdir()) == []
+    assert list(store.version_directory(version).parent.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("gateway", "version_id"),
+    [("boston", ".."), ("boston", "../../hq"), ("..", "precious"), ("boston", ""), ("", "boston")],
+)
 def test_nothing_else_is_removed(
-    store: FileStore, make_issued: Issued, now: datetime, tmp_path: Path
+    store: FileStore, make_issued: Issued, now: datetime, gateway: str, version_id: str
 ) -> None:
     version = store.add_version("boston", make_issued(), now=now)
-    precious = tmp_path / "precious"
-    precious.mkdir()
-    with pytest.raises(ValueError, match="is not a version of this state directory"):
-        store.remove_version(replace(version, directory=precious))
-    assert precious.is_dir()
+    with pytest.raises(ValueError, match="cannot be the name of a directory entry"):
+        store.remove_version(replace(version, gateway=gateway, id=version_id))
+    assert store.versions("boston") == (version,)
 
 
 @pytest.mark.parametrize("step", ["create", "write", "sync", "rename"])
@@ -196,7 +232,7 @@ def test_a_full_disk_leaves_the_existing_versions(
     with pytest.raises(StorageError, match="disk full"):
         store.add_version("boston", make_issued("NEW"), now=now)
     assert store.versions("boston") == (old,)
-    assert [path.name for path in old.directory.parent.iterdir()] == [old.id]
+    assert [path.name for path in store.version_directory(old).parent.iterdir()] == [old.id]
 
 
 def test_a_crash_at_any_step_leaves_complete_versions(
@@ -213,7 +249,7 @@ def test_a_crash_at_any_step_leaves_complete_versions(
         with store.lock_gateway("boston", "check", wait=1):
             found = store.versions("boston")
             counts.add(len(found))
-            names = {path.name for path in old.directory.parent.iterdir()}
+            names = {path.name for path in store.version_directory(old).parent.iterdir()}
             assert names == {version.id for version in found}
             for version in found[:-1]:
                 store.remove_version(version)

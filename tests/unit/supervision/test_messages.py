@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gatecert.model import OutcomeKind, Stage
 from gatecert.supervision.messages import (
     TO_CORE,
+    TO_FOLLOWER,
     TO_WORKER,
     Configured,
     Done,
@@ -57,7 +58,7 @@ ENUMERATED: dict[tuple[type[Message], str], st.SearchStrategy[Any]] = {
 
 
 def messages() -> st.SearchStrategy[Message]:
-    return st.sampled_from([*TO_WORKER, *TO_CORE]).flatmap(of_kind)
+    return st.sampled_from([*TO_WORKER, *TO_CORE, *TO_FOLLOWER]).flatmap(of_kind)
 
 
 def of_kind(kind: type[Message]) -> st.SearchStrategy[Message]:
@@ -82,7 +83,7 @@ def test_a_message_arrives_as_it_was_sent(message: Message) -> None:
     assert decode(line) == message
 
 
-@pytest.mark.parametrize("kind", [*TO_WORKER, *TO_CORE])
+@pytest.mark.parametrize("kind", [*TO_WORKER, *TO_CORE, *TO_FOLLOWER])
 def test_each_kind_occurs_on_the_line_by_its_name(kind: type[Message]) -> None:
     assert refused(json.dumps({"kind": kind.__name__, "unknown": 1}).encode()) == (
         f"a message {kind.__name__} with other fields"

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.fakes.worker_process import GARBAGE, LIMITS, Played, PlayedProcess
 
 from gatecert.supervision.messages import Done, Left, Opened, Step, Work
-from gatecert.supervision.workers import LONGEST_PAUSE, MOST_IN_HAND
+from gatecert.supervision.restart_pauses import LONGEST_PAUSE
+from gatecert.supervision.workers import MOST_IN_HAND
 
 FEW = ["a", "b", "c", "d"]
 MANY = [f"gateway-{number}" for number in range(MOST_IN_HAND + 10)]

@@ -306,3 +306,22 @@ def test_a_worker_that_cannot_be_started_leaves_no_descriptor(
     with pytest.raises(FileNotFoundError):
         load_configuration(config, debug=False)
     assert sorted(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - names only
+
+
+def test_its_memory_is_measured_although_it_may_not_be_looked_at_when_execve_returns(
+    config: Path, released: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = os.open
+    refused: list[str | bytes] = []
+
+    def hidden_at_first(path: str | bytes, flags: int, *arguments: int) -> int:
+        if str(path).endswith("/statm") and len(refused) < 3:
+            refused.append(path)
+            raise FileNotFoundError(path)
+        return opened(path, flags, *arguments)
+
+    monkeypatch.setattr(os, "open", hidden_at_first)
+    process, _ = loading(config, released)
+
+    assert len(refused) == 3
+    assert process.memory() > 1 << 20

@@ -22,11 +22,10 @@ from gatecert.supervision.messages import (
     Step,
     Work,
 )
+from gatecert.supervision.restart_pauses import FIRST_PAUSE, LONGEST_PAUSE
 from gatecert.supervision.workers import (
     ABORT_SECONDS,
-    FIRST_PAUSE,
     LEAVE_SECONDS,
-    LONGEST_PAUSE,
     MEMORY_INTERVAL,
     MOST_IN_HAND,
     START_SECONDS,
@@ -273,6 +272,15 @@ def test_a_worker_that_leaves_unasked_is_lost(played: Played) -> None:
     played.arrive(Left({}), EOFError())
     assert played.reasons == ["it has ended"]
     assert played.next_worker().works == [Work("hq", lost=process.ending)]
+
+
+def test_a_gateway_that_was_only_described_has_not_failed(played: Played) -> None:
+    played.workers.give(Work("seen", attend=False))
+    process = played.working("hq")
+    played.lose(process)
+    again = {work.gateway: work for work in played.next_worker().works}
+    assert again["hq"].lost
+    assert again["seen"] == Work("seen", attend=False)
 
 
 def test_a_worker_that_leaves_with_work_in_hand_is_lost(played: Played) -> None:

@@ -39,7 +39,7 @@ from gatecert.challenge.dns01.lexicon_catalogue import (
 from gatecert.challenge.dns01.secret import read_secret
 from gatecert.config.configuration_finding import nearest
 from gatecert.errors import ChallengeError, ProviderNotContactedError, RecordRefusedError, clean
-from gatecert.resolve.public_suffixes import is_public_suffix, registrable_domain
+from gatecert.public_suffixes import is_public_suffix, registrable_domain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -32,6 +32,7 @@ from gatecert.config.schema.dns_provider import (
     TsigAlgorithm,
     TsigSettings,
 )
+from gatecert.config.schema.fleet_settings import DatabaseSettings, FleetSettings, IssueSettings
 from gatecert.config.schema.gateway import (
     ClientAuthenticationSettings,
     GatewaySettings,
@@ -43,6 +44,11 @@ from gatecert.config.schema.gateway import (
     SubjectSettings,
 )
 from gatecert.config.schema.install_settings import CopySettings, InstallSettings
+from gatecert.config.schema.monitoring_settings import (
+    MetricsSettings,
+    PageSettings,
+    ReceiverSettings,
+)
 from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.schema.worker import WorkerSettings
 
@@ -54,22 +60,28 @@ __all__ = [
     "ClientAuthenticationSettings",
     "Configuration",
     "CopySettings",
+    "DatabaseSettings",
     "DdnsSettings",
     "Dns01Settings",
     "DnsPersist01Settings",
     "DnsProviderSettings",
     "DnsSourceSettings",
     "ExternalAccountSettings",
+    "FleetSettings",
     "GatewaySettings",
     "Http01Settings",
     "InstallSettings",
+    "IssueSettings",
     "KeySettings",
     "LimitSettings",
     "MacAlgorithm",
     "MemberSettings",
+    "MetricsSettings",
+    "PageSettings",
     "ProfileChoice",
     "ProfileSettings",
     "Propagation",
+    "ReceiverSettings",
     "RenewalSettings",
     "ResolverSettings",
     "Settings",

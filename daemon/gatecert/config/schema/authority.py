@@ -190,6 +190,14 @@ class AuthoritySettings(Settings):
         description="PEM file with the trusted roots for HTTPS connections to the CA. Default: the "
         "system's.",
     )
+    client_certificate: AnyFile | None = Field(
+        default=None,
+        description="PEM file with the certificate, and its chain, that gatecert presents to a CA "
+        "which demands one (mutual TLS). It is read again when it changes.",
+    )
+    client_key: SecretFile | None = Field(
+        default=None, description="PEM file with the key of client_certificate, or credential:NAME."
+    )
     trusted_roots: AnyFile | None = Field(
         default=None,
         description="PEM file with the roots that issued chains must end in; other chains are "
@@ -221,8 +229,9 @@ class AuthoritySettings(Settings):
     )
     most_orders: OrdersAtOnce = Field(
         default=20,
-        description="Orders in progress at the same time, by one process; further ones wait for "
-        "their turn. If the CA answers 429 or 503 with Retry-After, all of them pause.",
+        description="Orders in progress at the same time, by one process or by all hosts of a "
+        "fleet together; further ones wait for their turn. If the CA answers 429 or 503 with "
+        "Retry-After, all of them pause.",
     )
     limits: LimitSettings = Field(
         default=LimitSettings(), description="Rate limits of the CA; `off` for none."

@@ -13,7 +13,13 @@ from gatecert.config.paths import AnyFile, FilePattern
 from gatecert.config.schema.authority import AuthoritySettings
 from gatecert.config.schema.base import Settings
 from gatecert.config.schema.challenge import ChallengeSettings, ResolverSettings
+from gatecert.config.schema.fleet_settings import FleetSettings
 from gatecert.config.schema.gateway import GatewaySettings, SharedGatewaySettings
+from gatecert.config.schema.monitoring_settings import (
+    MetricsSettings,
+    PageSettings,
+    ReceiverSettings,
+)
 from gatecert.config.schema.worker import WorkerSettings
 
 DEFAULT_STATE_DIRECTORY: Final = "/var/lib/gatecert"
@@ -63,6 +69,17 @@ class Configuration(Settings):
         default=WorkerSettings(),
         description="The process that the daemon starts when work is due.",
     )
+    metrics: MetricsSettings | None = Field(
+        default=None, description="Metrics for Prometheus. Default: none."
+    )
+    page: PageSettings | None = Field(default=None, description="The status page. Default: none.")
+    notify: tuple[ReceiverSettings, ...] = Field(
+        default=(), description="Receivers of notifications."
+    )
+    fleet: FleetSettings | None = Field(
+        default=None,
+        description="Hosts that share names or limits by a database. Default: this host is alone.",
+    )
     defaults: SharedGatewaySettings = Field(
         default=SharedGatewaySettings(),
         description="Settings of every gateway that does not set them itself.",
@@ -74,3 +91,8 @@ class Configuration(Settings):
         default=(),
         description="More of the same: files, or shell patterns such as conf.d/*.yaml.",
     )
+
+    @property
+    def is_monitored(self) -> bool:
+        """True if metrics, the page or notifications are configured."""
+        return bool(self.metrics or self.page or self.notify)

@@ -217,6 +217,12 @@ class SharedGatewaySettings(Settings):
         default=(),
         description="IP addresses that the names must resolve to. Default: detected.",
     )
+    resolution: Switch = Field(
+        default=True,
+        description="Whether the names are looked up, and an order waits until they point here. "
+        "`off` only where the CA does not connect to this host: with dns-01, or with a CA that "
+        "takes the names as validated, such as a relay.",
+    )
     challenge: ChallengeKinds = Field(
         default=(),
         description="Challenge type, a list in the order to try, or auto: every configured type "

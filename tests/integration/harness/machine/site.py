@@ -157,6 +157,10 @@ class Site:
         """Log in as a user who trusts the CA."""
         return authenticate(self, HOSTNAME, self.pebble.root)
 
+    def wait_served(self) -> None:
+        """Wait until the gateway, which may still start, serves any certificate."""
+        self.machine.wait_for(self.served, "a certificate at ocserv")
+
     def wait_trusted(self, *, seconds: float = 60.0) -> None:
         """Wait until the gateway serves a certificate of the CA."""
         self.machine.wait_for(

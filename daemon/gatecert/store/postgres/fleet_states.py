@@ -1,0 +1,137 @@
+"""The states of a host's store: a part of each is shared, in a row, and the rest is in a file.
+
+Without the database, the state of enrolment is the one that this host has seen last, with what it
+has learnt since; versions are the local ones, and nothing can be ordered. A damaged state in the
+rows means the same, for its gateway alone. A file of the gateway has the state that was seen last:
+what was learnt counts, in a later process too, if the rows still have that one.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gatecert.errors import DatabaseError, EnrolmentDamagedError, StorageError
+from gatecert.model import EnrolmentState
+from gatecert.store import durable, json_record
+from gatecert.store.postgres import enrolment_rows
+from gatecert.store.postgres.fleet_versions import FleetVersions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from gatecert.model import GatewayState
+    from gatecert.store.postgres.database import Database
+    from gatecert.store.postgres.sealing import SealingKeys
+
+logger = logging.getLogger(__name__)
+
+
+class FleetStates(FleetVersions):
+    """Files and rows of states; see ``store.protocol.Store``."""
+
+    def __init__(
+        self,
+        state_directory: Path,
+        database: Database,
+        keys: SealingKeys,
+        *,
+        lease_length: float,
+        unshared: Collection[str],
+    ) -> None:
+        super().__init__(
+            state_directory, database, keys, lease_length=lease_length, unshared=unshared
+        )
+        self._damaged: dict[str, EnrolmentDamagedError] = {}  # as last read
+
+    def state(self, gateway: str) -> GatewayState:
+        """Return what the hosts share of the state, and what is this host's own."""
+        own = super().state(gateway)
+        if gateway in self._unshared:
+            return own
+        if not self._is_sent:
+            self.database.close()
+        try:
+            with self.database.transaction() as rows:
+                shared = enrolment_rows.read(rows, gateway)
+        except DatabaseError as error:
+            if isinstance(error, EnrolmentDamagedError):
+                self._damaged[gateway] = error
+            return self._known_without_rows(gateway, own)
+        self._damaged.pop(gateway, None)
+        self._enrolments[gateway] = shared
+        before = self._shared_before(gateway)
+        if before == shared.state:
+            return own  # learnt without the database, and nobody else has written since
+        if before is not None:
+            with suppress(StorageError):  # which matters to the next change only
+                self._forget_shared_before(gateway)
+        # The first host that writes brings the state that it had before it joined.
+        return own if shared is enrolment_rows.NEW else replace(own, enrolment=shared.state)
+
+    def _known_without_rows(self, gateway: str, own: GatewayState) -> GatewayState:
+        """Return the state with what was seen last of the shared part, or learnt since."""
+        seen = self._enrolments.setdefault(gateway, enrolment_rows.unseen(own.enrolment))
+        if seen is enrolment_rows.NEW or self._shared_before(gateway) is not None:
+            return own
+        return replace(own, enrolment=seen.state)
+
+    def _shared_before(self, gateway: str) -> EnrolmentState | None:
+        """Return what was shared when this host alone went on; None if it knows nothing more."""
+        return json_record.read_record(self._layout.shared_before(gateway), EnrolmentState)
+
+    def _keep_shared_before(self, gateway: str, before: EnrolmentState) -> None:
+        """Keep what was shared, before the first of several changes of this host alone."""
+        if self._shared_before(gateway) is None:
+            json_record.write_record(self._layout.shared_before(gateway), before)
+
+    def _forget_shared_before(self, gateway: str) -> None:
+        durable.remove_file(self._layout.shared_before(gateway))
+
+    def save_state(self, gateway: str, state: GatewayState) -> None:
+        """Write the state; without the lease, the shared part only where it is still as read.
+
+        Raises:
+            LeaseLostError: Another host has taken the lease.
+        """
+        super().save_state(gateway, state)
+        before = self._enrolments.get(gateway, enrolment_rows.NEW)
+        if gateway in self._unshared or state.enrolment == before.state:
+            return
+        if gateway in self._held:
+            try:
+                with self._fenced(gateway) as (rows, token):
+                    after = enrolment_rows.write(rows, gateway, state.enrolment, token)
+            except DatabaseError:
+                self._keep_shared_before(gateway, before.state)
+                raise
+            self._enrolments[gateway] = after
+            self._forget_shared_before(gateway)
+            return
+        try:
+            with self.database.transaction() as rows:
+                written = enrolment_rows.write_over(rows, gateway, state.enrolment, before)
+        except DatabaseError as error:
+            logger.info("enrolment kept on this host only gateway=%s %s", gateway, error)
+            self._keep_shared_before(gateway, before.state)
+            return
+        if written is None and before.text == enrolment_rows.UNSEEN:
+            self._keep_shared_before(gateway, before.state)  # until the row is read
+            return
+        self._forget_shared_before(gateway)
+        if written is None:
+            logger.debug("state not written, another host has changed it gateway=%s", gateway)
+        else:
+            self._enrolments[gateway] = written
+
+    def check_enrolment(self, gateway: str) -> None:
+        """Check the row that `state` has read last.
+
+        Raises:
+            EnrolmentDamagedError: It was damaged.
+        """
+        if gateway in self._damaged:
+            raise self._damaged[gateway]

@@ -1,0 +1,236 @@
+"""The versions of a host's store: installed by one host, copied by all, and sent again.
+
+After every connection, a process that writes sends again what this host has written in the last
+days, because a server that took over may have lost the end of it: its requests, open intents and
+newest versions.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from gatecert.errors import DatabaseError, StorageError
+from gatecert.model import Origin
+from gatecert.store import durable, json_record
+from gatecert.store.postgres import (
+    enrolment_rows,
+    expense_rows,
+    intent_rows,
+    lease_rows,
+    version_rows,
+)
+from gatecert.store.postgres.fleet_orders import FleetOrders
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from psycopg import Connection
+
+    from gatecert.model import IssuedChain, Version
+
+logger = logging.getLogger(__name__)
+
+SENT_AGAIN: Final = timedelta(days=8)  # the longest period of a limit has seven
+
+
+@dataclass(frozen=True, slots=True)
+class _RemovedGeneration:
+    """The greatest generation that was removed from this host, and is not copied again."""
+
+    generation: int
+
+
+class FleetVersions(FleetOrders):
+    """Files and rows of versions; see ``store.protocol.Store``."""
+
+    _is_sent = True  # whether the rows have everything that is to be sent again
+
+    def add_version(
+        self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
+    ) -> Version:
+        """Write a version; one that was ordered under the lease is the cluster's, and ends it.
+
+        It is in the files before the rows are committed. Without the database it is installed
+        here, and its row is written after the next connection.
+
+        Raises:
+            LeaseLostError: Another host has taken the lease, and installs what it obtains.
+        """
+        if gateway not in self._held or issued.origin is not Origin.AUTHORITY:
+            return super().add_version(gateway, issued, now=now, key_group=key_group)
+        version = None
+        try:
+            with self._sending_again(), self._fenced(gateway) as (rows, token):
+                urgent = self._replaces_revoked(gateway)
+                generation = version_rows.install(
+                    rows, gateway, token, issued, self._keys, is_urgent=urgent
+                )
+                version = self.add_generation(
+                    gateway, issued, generation, now=now, key_group=key_group
+                )
+        except DatabaseError as error:
+            logger.warning("version only on this host for now gateway=%s %s", gateway, error)
+            generation = self._ordered.get(gateway, 0)
+            version = version or self.add_generation(
+                gateway, issued, generation, now=now, key_group=key_group
+            )
+        self._held.pop(gateway).end()
+        for request in self._own_requests(gateway):
+            if 0 < request.generation <= generation:
+                self._remove_own_request(gateway, request.id)
+        return version
+
+    def _replaces_revoked(self, gateway: str) -> bool:
+        """Tell whether the newest version of this host is known to be revoked."""
+        known = self._enrolments.get(gateway, enrolment_rows.NEW).state.revocation
+        if known is None or known.revoked is None:
+            return False
+        newest = self._own_generation(gateway)
+        return known.fingerprint in {
+            version_rows.fingerprint_of(each.certificate)
+            for each in self.versions(gateway)
+            if each.generation == newest
+        }
+
+    def remove_version(self, version: Version) -> None:
+        """Delete a version, and remember which generation this host has had."""
+        if version.generation > self._removed_generation(version.gateway):
+            record = _RemovedGeneration(version.generation)
+            json_record.write_record(self._layout.removed_generation(version.gateway), record)
+        super().remove_version(version)
+
+    def forget_generations(self, gateway: str) -> None:
+        """Keep the versions and open orders of a gateway as those of this host alone."""
+        for version in self.versions(gateway):
+            self.number_version(version, 0)
+        for request in self._own_requests(gateway):
+            self.number_request(gateway, replace(request, generation=0))
+        durable.remove_file(self._layout.removed_generation(gateway))
+        durable.remove_file(self._layout.shared_before(gateway))
+        durable.remove_file(self._layout.reserve(gateway))
+
+    def _own_generation(self, gateway: str) -> int:
+        return max(super()._own_generation(gateway), self._removed_generation(gateway))
+
+    def _removed_generation(self, gateway: str) -> int:
+        path = self._layout.removed_generation(gateway)
+        record = json_record.read_record(path, _RemovedGeneration)
+        return record.generation if record is not None else 0
+
+    def copy_version(
+        self, gateway: str, *, now: datetime, key_group: str | None = None
+    ) -> Version | None:
+        """Copy the cluster's newest version if this host does not have it; None if it has.
+
+        A database that was restored, or a server that took over, may have lost the newest version
+        of this host, or may have another one with its number: of two, the one that ends later is
+        the one that all hosts get, and the other one stays where it is.
+
+        Raises:
+            SealingKeyMissingError: This host cannot open its key.
+            StorageError: The database is away, or its row is damaged.
+        """
+        if gateway in self._unshared:
+            return None
+        generation = self._own_generation(gateway)
+        own = [each for each in self.versions(gateway) if each.generation == generation > 0]
+        with self.database.transaction() as rows:
+            if own and self._is_behind(rows, gateway, own):
+                generation -= 1
+            found = version_rows.newer(rows, gateway, generation, self._keys)
+        if found is None:
+            return None
+        logger.info("version copied gateway=%s generation=%d", gateway, found.generation)
+        return self.add_generation(
+            gateway, found.issued, found.generation, now=now, key_group=key_group
+        )
+
+    def _is_behind(self, rows: Connection, gateway: str, own: Sequence[Version]) -> bool:
+        """Compare the newest versions of this host with the cluster's, and send what it lacks.
+
+        Args:
+            rows: In a transaction.
+            gateway: Its name.
+            own: The versions of this host with its greatest generation, newest first.
+
+        Returns:
+            Whether the cluster has another version with that generation, which ends later.
+        """
+        known, generation = version_rows.known(rows, gateway), own[0].generation
+        if known.number > generation:
+            return False
+        if known.number < generation or known.not_after is None:
+            logger.warning("version sent again gateway=%s generation=%d", gateway, generation)
+            lease_rows.enter(rows, gateway)
+            version_rows.insert(rows, gateway, generation, self.issued(own[0]), self._keys)
+            return False
+        if known.fingerprint in {version_rows.fingerprint_of(each.certificate) for each in own}:
+            return False
+        logger.warning("two versions of one generation gateway=%s number=%d", gateway, generation)
+        if known.not_after >= version_rows.leaf(own[0].certificate).not_valid_after_utc:
+            return True
+        if lease_rows.is_free(rows, gateway):
+            following = intent_rows.next_generation(rows, gateway, generation)
+            version_rows.insert(rows, gateway, following, self.issued(own[0]), self._keys)
+        return False
+
+    # ------------------------------------------------------------------ after a connection
+
+    def _send_again(self, rows: Connection) -> None:
+        """Write again what this host has written in the last days, after a connection.
+
+        A server that took over may have lost the end of it. A process that only reads leaves it to
+        those that write.
+        """
+        if not self._writes:
+            return
+        since = datetime.now(UTC) - SENT_AGAIN
+        self._is_sent = False
+        try:
+            own = self._counted_directories()
+            for directory_url in {*own, *expense_rows.directory_urls(rows)}:
+                requests = self.counted_requests(directory_url)
+                recent = [each for each in requests if each.at > since]
+                expense_rows.ExpenseRows(rows, directory_url).insert(
+                    expense_rows.identified(rows, recent)
+                )
+            for gateway in self._changed_gateways(since):
+                self._send_gateway_again(rows, gateway, since)
+        except StorageError as error:  # of a file; the database is as good as before
+            logger.warning("not everything was sent again: %s", error)
+        else:
+            self._is_sent = True
+
+    def _send_gateway_again(self, rows: Connection, gateway: str, since: datetime) -> None:
+        lease_rows.enter(rows, gateway)
+        known = lease_rows.generation(rows, gateway)
+        for intent in self._own_requests(gateway):
+            if intent.generation > known and intent.created > since:
+                intent_rows.insert(rows, gateway, intent, self._keys)
+        shared = [version for version in self.versions(gateway) if version.generation]
+        newest = max(shared, key=lambda version: version.generation, default=None)
+        if newest is None or newest.generation < known:
+            return
+        version_rows.insert(rows, gateway, newest.generation, self.issued(newest), self._keys)
+
+    def _changed_gateways(self, since: datetime) -> Iterator[str]:
+        """Yield the shared gateways of which a request or version came or went since then."""
+        for entry in durable.subdirectories(self._layout.gateways):
+            parents = self._layout.requests(entry.name), self._layout.versions(entry.name)
+            if entry.name in self._unshared:
+                continue
+            if any(_changed(parent) > since for parent in parents):
+                yield entry.name
+
+
+def _changed(directory: Path) -> datetime:
+    """Return when an entry of a directory was added or removed; long ago if there is none."""
+    with durable.step("look at", directory):
+        try:
+            return datetime.fromtimestamp(directory.stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return datetime.min.replace(tzinfo=UTC)

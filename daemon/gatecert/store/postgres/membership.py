@@ -1,0 +1,56 @@
+"""The clusters and hosts of a fleet, kept with the login of the owner.
+
+Each host logs in as a role of its own, by a certificate with the role's name as its common name.
+The role is a member of ``gatecert_host``, and row-level security shows it the rows of its cluster.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+
+def add_cluster(owner: Connection, cluster: str) -> None:
+    """Add a cluster; one that exists is no error."""
+    owner.execute("INSERT INTO gatecert.cluster VALUES (%s) ON CONFLICT DO NOTHING", [cluster])
+
+
+def add_host(owner: Connection, cluster: str, host: str, role: str, *, ring: int = 1) -> None:
+    """Add a host and the role by which it logs in; what exists is kept.
+
+    Args:
+        owner: The owner's connection.
+        cluster: An existing cluster.
+        host: The host's name in its cluster.
+        role: Common name of its certificate.
+        ring: New certificates go to the hosts of ring 1 first.
+
+    Raises:
+        psycopg.IntegrityError: Another host has the role, or there is no such cluster.
+    """
+    known = owner.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [role]).fetchone()
+    if known is None:
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+    owner.execute(sql.SQL("GRANT gatecert_host TO {}").format(sql.Identifier(role)))
+    owner.execute(
+        "INSERT INTO gatecert.host (cluster, name, login, ring) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (cluster, name) DO UPDATE SET login = excluded.login, ring = excluded.ring",
+        [cluster, host, role, ring],
+    )
+
+
+def remove_host(owner: Connection, cluster: str, host: str) -> None:
+    """Remove a host and its role, so that it cannot log in any more; none is no error.
+
+    What it counted and ordered stays.
+    """
+    removed = owner.execute(
+        "DELETE FROM gatecert.host WHERE cluster = %s AND name = %s RETURNING login",
+        [cluster, host],
+    ).fetchone()
+    if removed is not None:
+        owner.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(removed[0])))

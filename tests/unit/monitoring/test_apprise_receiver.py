@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from gatecert.monitoring.apprise_receiver import digest_of, notify, redacted
+
+MESSAGE = {"id": "1", "title": "t", "text": "x", "severity": "critical"}
+MAIL = "mailtos://ops%40x:s3cr%2Fet@mail.example.com:587/to@example.com?from=a@example.com&k=T0KEN"
+NO_IMGHDR = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # of Apprise
+WITHOUT_APPRISE = """
+import sys
+sys.modules["apprise"] = None
+from gatecert.monitoring.apprise_receiver import notify
+answer = notify(["json://127.0.0.1"], {"id": "1"}, (), print)
+print(answer.problem, "|", answer.fix, "|", answer.refused)
+"""
+
+
+@pytest.mark.parametrize("secret", ["s3cr/et", "s3cr%2Fet", "T0KEN", "t0ken", "ops@x", "587"])
+def test_nothing_of_a_url_but_its_host_is_shown(secret: str) -> None:
+    text = redacted(f"mail.example.com says no to <{secret}>", MAIL)
+    assert text.startswith("mail.example.com says no to <")
+    assert secret.lower() not in text.lower()
+    assert "***" in text
+
+
+@pytest.mark.parametrize("url", ["tgram://123:TOKEN/chat", "slack://TOKENA/TOKENB/TOKENC", "x"])
+def test_hosts_of_chats_are_secrets(url: str) -> None:
+    assert "TOKEN" not in redacted(f"failed: {url}", url)
+
+
+def test_without_apprise_the_error_names_the_extra() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", WITHOUT_APPRISE], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == (
+        "the library Apprise is not installed | pip install gatecert[notify]; the Debian package "
+        "has it | True"
+    )
+
+
+@NO_IMGHDR
+def test_urls_that_apprise_does_not_know_are_refused() -> None:
+    told: list[str] = []
+    answer = notify(["nothing://s3cret", "s3cret"], MESSAGE, (), told.append)
+    assert not answer.accepted
+    assert answer.refused
+    assert "URL 1 (nothing://) is not a URL that Apprise knows" in answer.problem
+    assert "s3cret" not in answer.problem
+    assert not told
+
+
+@NO_IMGHDR
+def test_what_was_accepted_is_not_sent_again() -> None:
+    told: list[str] = []
+    url = "nothing://s3cret"
+    assert notify([url], MESSAGE, {digest_of(url, "1")}, told.append).accepted
+    assert not told
+    assert digest_of(url, "1") != digest_of(url, "2")

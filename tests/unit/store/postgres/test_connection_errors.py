@@ -1,0 +1,94 @@
+"""Errors of PostgreSQL in words for the operator, also those of releases that are not installed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gatecert.errors import DatabaseAwayError, DatabaseError
+from gatecert.model.fleet import DatabaseLogin
+from gatecert.store.postgres.connection_errors import LONGEST_TEXT, refusal, statement_error
+
+LOGIN = DatabaseLogin(
+    hosts=(("db1", 5432),),
+    name="gatecert",
+    user="hq-gw-a",
+    certificate=Path("/etc/gatecert/fleet.pem"),
+    key=Path("/etc/gatecert/fleet-key.pem"),
+    ca_bundle=Path("/etc/gatecert/fleet-ca.pem"),
+)
+BEGINNING = 'connection failed: connection to server at "192.0.2.1", port 5432 failed: '
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("SSL error: tlsv1 alert unknown ca", "rejects the client certificate"),
+        ("SSL error: ssl/tls alert certificate expired", "rejects the client certificate"),
+        ("SSL error: sslv3 alert certificate revoked", "rejects the client certificate"),
+        ("SSL error: certificate verify failed", "certificate that is not trusted"),
+        (
+            'server certificate for "db1.example" does not match host name "db1"',
+            "certificate that is not trusted or has another name",
+        ),
+        (
+            'private key file "/k" has group or world access; file must have permissions',
+            "cannot be used",
+        ),
+        ('FATAL:  role "hq-gw-a" is not permitted to log in', "has no login hq-gw-a"),
+        ("FATAL:  the database system is not yet accepting connections", "is starting"),
+        ("FATAL:  the database system is shutting down", "is starting or stopping"),
+        ("FATAL:  sorry, too many clients already", "has too many connections"),
+        ("FATAL:  remaining connection slots are reserved", "has too many connections"),
+        ("FATAL:  pg_hba.conf rejects connection for host", "no line in pg_hba.conf"),
+        ("FATAL:  password authentication failed for user", "for a password"),
+        ("FATAL:  something new", "cannot be used (something new)"),
+    ],
+)
+def test_a_refusal_in_words(text: str, what: str) -> None:
+    found = refusal(psycopg.OperationalError(BEGINNING + text), LOGIN)
+    assert what in found.what
+    assert "192.0.2.1" not in found.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL:  sorry, too many clients already",
+        "FATAL:  the database system is starting up",
+        "session is read-only",
+        "Connection refused",
+        "connection timeout expired",
+        "something new",
+    ],
+)
+def test_what_may_come_right_by_itself_asks_for_no_correction(text: str) -> None:
+    assert refusal(psycopg.OperationalError(BEGINNING + text), LOGIN).fix == ""
+
+
+def test_what_a_server_says_is_one_short_line_without_control_characters() -> None:
+    said = refusal(psycopg.OperationalError("FATAL:  \x1b[2J\n" + "long " * 999), LOGIN).what
+    assert "\x1b" not in said
+    assert "\n" not in said
+    assert len(said) < LONGEST_TEXT + 50
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "what"),
+    [
+        (psycopg.errors.QueryCanceled("statement timeout"), DatabaseAwayError, "in time"),
+        (psycopg.errors.LockNotAvailable("lock timeout"), DatabaseAwayError, "in time"),
+        (psycopg.errors.AdminShutdown("terminating"), DatabaseAwayError, "was lost"),
+        (psycopg.errors.DiskFull("no space left"), DatabaseAwayError, "disk"),
+        (psycopg.errors.UndefinedColumn("no column x"), DatabaseError, "refuses a statement"),
+    ],
+)
+def test_a_failed_statement_in_words(
+    error: psycopg.Error, kind: type[DatabaseError], what: str
+) -> None:
+    described = statement_error(error, "db1:5432")
+    assert type(described) is kind
+    assert what in described.message
+    assert "nothing is ordered" in described.message
