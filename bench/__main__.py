@@ -16,22 +16,22 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from bench import adoption, commands, enrolments, idle, starts
+from bench import adoption, commands, enrolments, idle, monitoring, starts
 from bench.caddy_client import caddy_version
 from bench.certbot_client import certbot_version
-from bench.figures import Figure, Report
+from bench.figures import Report
 from bench.page import PAGE, write_page
-from bench.scene import Sizes, opened
+from bench.scene import Sizes, measured
 from harness.pebble import BINARIES, PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from bench.scene import Scene
+    from bench.scene import Family
 
 RESULTS = PROJECT / ".cache" / "bench.json"
 
-FAMILIES: Mapping[str, Callable[[Scene], Iterator[Figure]]] = {
+FAMILIES: Mapping[str, Family] = {
     "idle": idle.one_gateway,
     "listeners": idle.watched_gateways,
     "fleet": idle.large_fleet,
@@ -42,6 +42,7 @@ FAMILIES: Mapping[str, Callable[[Scene], Iterator[Figure]]] = {
     "status": commands.status,
     "growth": enrolments.growth,
     "adopt": adoption.adopt,
+    "monitoring": monitoring.monitoring,
 }
 LARGEST = 5000
 
@@ -63,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name in options.only or FAMILIES:
             started = time.monotonic()
             console.print(f"{name}:")
-            found = measured(name, Path(directory) / name, console, sizes(options))
+            found = measured(name, FAMILIES[name], Path(directory) / name, console, sizes(options))
             report.groups[name] = found
             console.print(f"  {time.monotonic() - started:.0f} s")
             report.write(options.output)
@@ -105,26 +106,11 @@ def parser() -> argparse.ArgumentParser:
 def sizes(options: argparse.Namespace) -> Sizes:
     """Return how much to measure."""
     if options.small:
-        return Sizes(options.runs, options.window, 20, 200, 20, (10, 50))
+        return Sizes(options.runs, options.window, 20, 200, 20, (10, 50), 300)
     standard = Sizes(options.runs, options.window)
     if options.thorough:
         return replace(standard, growth=(*standard.growth, LARGEST))
     return standard
-
-
-def measured(name: str, directory: Path, console: Console, wanted: Sizes) -> list[Figure]:
-    """Measure a family; if that fails, its last figure says why."""
-    found: list[Figure] = []
-    try:
-        with opened(directory, console, wanted) as scene:
-            for figure in FAMILIES[name](scene):
-                found.append(figure)
-                console.print("  " + ", ".join(filter(None, figure.cells())), markup=False)
-    except (AssertionError, OSError, RuntimeError, ValueError) as error:
-        problem = next(iter(str(error).splitlines()), type(error).__name__)
-        console.print(f"  {error}", markup=False, soft_wrap=True)
-        found.append(Figure(name, "", (), problem=problem))
-    return found
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ from gatecert.deploy.deployment_record import DeploymentRecord
 from gatecert.deploy.live import LiveDirectory
 from gatecert.model import (
     Deployment,
+    EnrolmentState,
     GatewayState,
+    HostState,
     IssuedChain,
     NameResolution,
     Origin,
@@ -127,7 +129,9 @@ class Fleet:
             renew_at=self.now + LIFETIME / 2 + self._spread(timedelta(days=2)),
         )
         next_look = next_instant(gateway, self.now, LOOK_INTERVAL)
-        return GatewayState(resolution=resolution, next_look=next_look, renewal=renewal)
+        return GatewayState(
+            EnrolmentState(renewal=renewal), HostState(resolution=resolution, next_look=next_look)
+        )
 
     def _spread(self, interval: timedelta) -> timedelta:
         return interval * self._random.random()

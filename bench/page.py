@@ -1,4 +1,4 @@
-"""The table of figures in docs/performance.md."""
+"""The tables of figures in docs/performance.md: a place for each command that measures some."""
 
 from __future__ import annotations
 
@@ -19,21 +19,27 @@ if TYPE_CHECKING:
     from bench.figures import Report
 
 PAGE = PROJECT / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: written by `make bench` -->", "<!-- end of figures -->"
-BETWEEN = re.compile(f"{re.escape(BEGIN)}\n.*?{re.escape(END)}", re.DOTALL)
+END = "<!-- end of figures -->"
 
 
-def write_page(report: Report, page: Path = PAGE) -> None:
+def begin(command: str) -> str:
+    """Return the line above the figures of a command."""
+    return f"<!-- figures: written by `{command}` -->"
+
+
+def write_page(report: Report, page: Path = PAGE, *, command: str = "make bench") -> None:
     """Replace the table of a page.
 
     Raises:
         ValueError: The page has no place for it.
     """
+    above = begin(command)
     text = page.read_text("utf-8")
-    table = "\n".join((BEGIN, "", origin(report), "", *markdown(report), "", END))
-    changed, places = BETWEEN.subn(lambda _: table, text)
+    table = "\n".join((above, "", origin(report), "", *markdown(report), "", END))
+    between = re.compile(f"{re.escape(above)}\n.*?{re.escape(END)}", re.DOTALL)
+    changed, places = between.subn(lambda _: table, text)
     if places != 1:
-        raise ValueError(f"{page} needs one line {BEGIN!r}, and {END!r} below it")
+        raise ValueError(f"{page} needs one line {above!r}, and {END!r} below it")
     page.write_text(changed, "utf-8")
 
 
@@ -49,11 +55,17 @@ def origin(report: Report) -> str:
 
 
 def markdown(report: Report) -> list[str]:
-    """Return the lines of the table, and below it why a figure is missing."""
+    """Return the lines of the table, and below it why a figure is missing.
+
+    Columns without any figure are left out.
+    """
+    rows = [COLUMNS, *(tuple(figure.cells()) for figure in report.figures)]
+    used = [column for column in zip(*rows, strict=True) if any(column[1:])]
+    heading, *figures = zip(*used, strict=True)
     lines = [
-        "| " + " | ".join(COLUMNS) + " |",
-        "|---|" + "--:|" * (len(COLUMNS) - 1),
-        *("| " + " | ".join(figure.cells()) + " |" for figure in report.figures),
+        "| " + " | ".join(heading) + " |",
+        "|---|" + "--:|" * (len(heading) - 1),
+        *("| " + " | ".join(row) + " |" for row in figures),
     ]
     missing = [figure for figure in report.figures if figure.problem]
     if missing:

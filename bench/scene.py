@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from bench.figures import Figure
 from bench.process_tree import ProcessTree
 from harness.challenge_test_server import ChallengeTestServer
 from harness.gatecert import Gatecert
@@ -21,7 +22,6 @@ from harness.pebble import Pebble, PebbleOptions
 from harness.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Self
 
 
@@ -46,7 +46,10 @@ class Sizes:
         watched: Gateways with a listener each.
         fleet: Gateways of the largest daemon.
         burst: Gateways that are enrolled at once.
+        shown: Gateways on the status page.
         growth: Gateways that are enrolled at once to see how the cost grows.
+        names: Gateways in the database of a fleet.
+        issued: Certificates that the hosts of a fleet obtain at once.
     """
 
     runs: int = 5
@@ -55,6 +58,9 @@ class Sizes:
     fleet: int = 10_000
     burst: int = 500
     growth: Sequence[int] = (100, 1000, 2000)
+    shown: int = 3000
+    names: int = 100_000
+    issued: int = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,10 @@ class Scene:
         self.console.print(text)
 
 
+Family = Callable[[Scene], Iterator[Figure]]
+"""Measures figures that belong together."""
+
+
 @contextmanager
 def opened(directory: Path, console: Console, sizes: Sizes) -> Iterator[Scene]:
     """Start the servers of a scene."""
@@ -93,6 +103,23 @@ def opened(directory: Path, console: Console, sizes: Sizes) -> Iterator[Scene]:
         options = PebbleOptions(rejected_nonces=0, reused_authorizations=0)
         pebble = servers.enter_context(Pebble(directory, dns_server=names.address, options=options))
         yield Scene(directory, pebble, names, console, sizes)
+
+
+def measured(
+    name: str, family: Family, directory: Path, console: Console, wanted: Sizes
+) -> list[Figure]:
+    """Measure a family; if that fails, its last figure says why."""
+    found: list[Figure] = []
+    try:
+        with opened(directory, console, wanted) as scene:
+            for figure in family(scene):
+                found.append(figure)
+                console.print("  " + ", ".join(filter(None, figure.cells())), markup=False)
+    except (AssertionError, OSError, RuntimeError, ValueError) as error:
+        problem = next(iter(str(error).splitlines()), type(error).__name__)
+        console.print(f"  {error}", markup=False, soft_wrap=True)
+        found.append(Figure(name, "", (), problem=problem))
+    return found
 
 
 class MeasuredDaemon(Gatecert):
