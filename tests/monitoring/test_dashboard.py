@@ -12,13 +12,16 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
+from tests.fakes.every_metric import every_metric
 
+from gatecert.monitoring.textfile import write_textfile
+from harness.prometheus import NodeExporter, Prometheus
 from harness.waiting import wait_until
+
+from .page import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from harness.prometheus import Prometheus
 
 PATH = Path(__file__).resolve().parents[2] / "packaging/monitoring/gatecert-dashboard.json"
 DASHBOARD: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
@@ -26,6 +29,19 @@ PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 CHOSEN = {"$instance": ".*", "$gateway": ".*"}  # "All"
 
 register_default_plugins()
+
+
+@pytest.fixture(scope="module")
+def scraped_fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Return a Prometheus that scrapes the metrics of a host of a fleet."""
+    directory = tmp_path_factory.mktemp("fleet")
+    (directory / "textfiles").mkdir()
+    write_textfile(directory / "textfiles/gatecert.prom", every_metric())
+    with NodeExporter(directory / "exporter", directory / "textfiles") as exporter:
+        target = {"job_name": "fleet", "static_configs": [{"targets": [exporter.address]}]}
+        configuration = {"global": QUICK, "scrape_configs": [target]}
+        with Prometheus(directory / "prometheus", configuration) as prometheus:
+            yield prometheus
 
 
 def parsed() -> Dashboard:
@@ -139,14 +155,17 @@ def test_no_panels_overlap() -> None:
 
 
 @pytest.mark.parametrize("panel", PANELS, ids=[panel["title"] for panel in PANELS])
-def test_every_query_finds_data(panel: dict[str, Any], scraped: Prometheus) -> None:
+def test_every_query_finds_data(
+    panel: dict[str, Any], scraped: Prometheus, scraped_fleet: Prometheus
+) -> None:
     for query in queries(panel):
+        source = scraped_fleet if "gatecert_fleet_" in query else scraped
         expression = query
         for variable, value in CHOSEN.items():
             expression = expression.replace(variable, value)
         assert "$" not in expression
         wait_until(
-            lambda expression=expression: scraped.query(expression),  # type: ignore[misc]
+            lambda source=source, expression=expression: source.query(expression),  # type: ignore[misc]
             f"data of {expression}",
         )
 
