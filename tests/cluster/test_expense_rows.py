@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from gatecert.model import (
     RequestGroup,
     RequestKind,
 )
+from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store.postgres import expense_rows
 from gatecert.store.postgres.expense_rows import ExpenseRows
 
@@ -143,6 +145,34 @@ def test_requests_are_written_again_without_counting_twice(first: Connection) ->
     for _ in range(3):
         rows.insert(counted.counted)
     assert len(rows.instants(ORDERS, since=LONG_AGO, now=counted.now, count=10)) == 1
+
+
+def test_what_no_limit_counts_any_more_is_removed_with_the_next_request(
+    database: FleetDatabase, first: Connection
+) -> None:
+    name, now = "a.example.com", expense_rows.clock(first)
+    ages = {number: now - LONGEST_PERIOD - (2 - number) * HOUR for number in (1, 3)}
+    rows = ExpenseRows(first, URL)
+    for number, at in ages.items():
+        (request,) = validation(f"https://ca.example/order/{number}", name).counted
+        other = replace(request, id=f"https://ca.example/order/{number} other", names=("other",))
+        rows.insert([replace(request, at=at), replace(other, at=at)])
+    database.execute(
+        "INSERT INTO validated_order"
+        " SELECT DISTINCT directory_url, order_url, at, cluster, host FROM expense"
+    )
+    left = "SELECT id FROM expense ORDER BY id"
+    assert len(database.execute(left)) == 4
+    assert count(first, validation("https://ca.example/order/5", name))
+    assert database.execute(left) == [
+        ("https://ca.example/order/1 other",),
+        (f"https://ca.example/order/3 {name}",),
+        ("https://ca.example/order/3 other",),
+        (f"https://ca.example/order/5 {name}",),
+    ]
+    assert database.execute("SELECT order_url FROM validated_order") == [
+        ("https://ca.example/order/3",)
+    ]
 
 
 def test_the_newest_instants_are_returned_oldest_first(first: Connection) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gatecert.config.configuration_finding import Finding
+from gatecert.config.schema.rate_limit_settings import limit_text
+from gatecert.model import RateLimit
+from gatecert.model.fleet import LONGEST_PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -30,6 +33,7 @@ def findings(configuration: Configuration) -> Iterator[Finding]:
         yield Finding(SEALING_KEYS, what)
     yield from _repeated(HOSTS, fleet.database.hosts)
     yield from _repeated(SEALING_KEYS, fleet.sealing_keys)
+    yield from _periods(configuration)
     if fleet.issue is not None:
         yield from _issue(fleet.issue, configuration)
 
@@ -48,6 +52,18 @@ def _issue(issue: IssueSettings, configuration: Configuration) -> Iterator[Findi
     if configuration.challenges.dns_01 is None:
         what = "requires challenges.dns-01, by which the names are validated"
         yield Finding(ISSUE, what, (DNS_01,))
+
+
+def _periods(configuration: Configuration) -> Iterator[Finding]:
+    """Check that the database keeps requests for as long as a limit counts them."""
+    for name, authority in configuration.authorities.items():
+        for key, limit in authority.limits:
+            if isinstance(limit, RateLimit) and limit.period > LONGEST_PERIOD:
+                what = (
+                    f"{limit_text(limit)} counts longer than a fleet does: at most "
+                    f"{LONGEST_PERIOD.days}d; write a limit for a shorter period"
+                )
+                yield Finding(("authorities", name, "limits", key), what)
 
 
 def _repeated(where: Location, items: Sequence[Hashable]) -> Iterator[Finding]:

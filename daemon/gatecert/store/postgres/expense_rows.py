@@ -1,9 +1,9 @@
 """Requests counted towards rate limits: a row for each group that a limit counts together.
 
 The row of the CA is locked while requests are counted, so hosts count one after the other, and all
-of them by the server's clock. Nothing is ever deleted or changed: a request that is counted again
-is another row with its id, of which the latest counts, and an order without failed validations is
-a row that takes them out of the count.
+of them by the server's clock. Hosts delete and change nothing: a request that is counted again is
+another row with its id, of which the latest counts, and an order without failed validations is a
+row that takes them out of the count. What no limit counts any more is removed by a trigger.
 """
 
 from __future__ import annotations

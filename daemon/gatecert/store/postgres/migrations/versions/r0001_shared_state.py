@@ -2,9 +2,10 @@
 
 Rights: a host has a login of its own, a member of ``gatecert_host``, and row-level security shows
 it the rows of its cluster. What it counts (expenses), acknowledges and reports carries its own
-name. It cannot delete what other hosts rely on: expenses, and the newest intent and version.
-Counting towards a CA's limits concerns the whole fleet, so `instants` returns the times of all
-clusters' expenses, and `turns` how many orders are in progress and wait, both without names.
+name. It cannot delete what other hosts rely on: expenses (a trigger removes those that no
+limit counts any more), and the newest intent and version. Counting towards a CA's limits concerns
+the whole fleet, so `instants` returns the times of all clusters' expenses, and `turns` how many
+orders are in progress and wait, both without names.
 ``gatecert_observer`` reads everything but keys and tokens. A relay's login, a member of
 ``gatecert_relay``, hands in CSRs and reads the answers to its own.
 
@@ -178,6 +179,27 @@ CREATE TABLE validated_order (  -- its validations until then no longer count
   host text NOT NULL DEFAULT own_host(),
   PRIMARY KEY (directory_url, order_url, at)
 );
+
+-- No limit counts for so long. Each new row removes the old ones that a limit would count with it.
+CREATE FUNCTION remove_old_expenses() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = gatecert, pg_temp
+  AS $$
+    BEGIN
+      WITH removed AS (
+        DELETE FROM expense
+        WHERE directory_url = NEW.directory_url AND kind = NEW.kind
+          AND counted_by = NEW.counted_by AND value = NEW.value
+          AND at < NEW.at - interval '100 days'
+        RETURNING order_url, at
+      )
+      DELETE FROM validated_order USING removed
+      WHERE directory_url = NEW.directory_url AND validated_order.order_url = removed.order_url
+        AND validated_order.at < NEW.at - interval '100 days';
+      RETURN NULL;
+    END
+  $$;
+CREATE TRIGGER remove_old AFTER INSERT ON expense
+  FOR EACH ROW EXECUTE FUNCTION remove_old_expenses();
 
 CREATE FUNCTION instants(
   the_directory_url text, the_kind text, the_group text, the_value text,
