@@ -134,7 +134,8 @@ def refusal(error: psycopg.Error, login: DatabaseLogin) -> Refusal:
 
 def own_words(error: psycopg.Error) -> str:
     """Return what server or library say of an error, on one line."""
-    return clean(INTRODUCTION.sub("", str(error)), LONGEST_TEXT)
+    lines = INTRODUCTION.sub("", str(error)).split("\n")
+    return clean("; ".join(line.strip() for line in lines if line.strip()), LONGEST_TEXT)
 
 
 def statement_error(error: psycopg.Error, where: str) -> DatabaseError:

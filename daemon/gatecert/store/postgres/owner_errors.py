@@ -34,7 +34,7 @@ def refused(error: psycopg.Error, server: str) -> DatabaseError:
         server: The name of the server; empty for this host.
     """
     text = own_words(error)
-    what = f"the owner cannot log in to the database on {server or 'this host'} ({text})"
+    what = f"the login to the database on {server or 'this host'} failed ({text})"
     for known, fix in LOGINS:
         if re.search(known, text):
             return LoginRefusedError(

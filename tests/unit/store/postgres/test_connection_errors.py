@@ -45,6 +45,7 @@ BEGINNING = 'connection failed: connection to server at "192.0.2.1", port 5432 f
         ("FATAL:  pg_hba.conf rejects connection for host", "no line in pg_hba.conf"),
         ("FATAL:  password authentication failed for user", "for a password"),
         ("FATAL:  something new", "cannot be used (something new)"),
+        ("no route\n\tIs it on?\n", "cannot be used (no route; Is it on?)"),
     ],
 )
 def test_a_refusal_in_words(text: str, what: str) -> None:
