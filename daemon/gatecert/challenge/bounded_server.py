@@ -6,11 +6,12 @@ bytes it may send, and the number of connections, of one network (IPv4 address o
 all. When a network has all that it may have, its new connection replaces its oldest one; when the
 server is full, a new connection replaces the oldest one of the network that has the most. Readable
 connections are served in order of how few their network has, those that have begun first, and only
-for a short time before new connections are accepted again. A flood from one address therefore
-competes only with itself, and one from the CA's own address, such as that of a proxy, has to open
-hundreds of connections within the CA's round-trip time. A `ConnectionHandler` processes the bytes
-of one connection; it knows no sockets and is created with the first byte, so an idle connection
-costs next to nothing.
+for a short time before new connections are accepted again. Connections that have had no turn are
+not replaced: until they have, new ones wait in the kernel's queue. A flood from one address
+therefore competes only with itself, and one from the CA's own address, such as that of a proxy, has
+to open hundreds of connections within the CA's round-trip time, however long the server was kept
+from its work. A `ConnectionHandler` processes the bytes of one connection; it knows no sockets and
+is created with the first byte, so an idle connection costs next to nothing.
 
 A listener is closed only after the connections in its accept queue have been served: the kernel
 would reset them, even while another process listens on the same port.
@@ -42,7 +43,7 @@ DRAIN_SECONDS = 0.5  # for connections that are open when the server stops
 MAX_CONNECTIONS = 320  # two servers leave some of the usual 1,024 descriptors of a process
 MAX_OF_NETWORK = 256
 BACKLOG = 1024  # connections that the kernel completes while this process waits for a processor
-TURN_SECONDS = 0.02  # for readable connections, before new ones are accepted
+TURN_SECONDS = 0.1  # for readable connections, before new ones are accepted
 ACCEPT_PAUSE_SECONDS = 0.05  # while the process lacks file descriptors or memory
 
 
@@ -169,14 +170,17 @@ class BoundedServer:
         """Handle one round of events; return False once the server has to stop."""
         stopping = False
         ready: list[_Connection] = []
+        called: list[socket.socket] = []
         for key, _ in self._selector.select(timeout):
             if key.fileobj == self._wakeup_read:
                 stopping = True
             elif isinstance(key.data, _Connection):
                 ready.append(key.data)
             elif isinstance(key.fileobj, socket.socket):
-                self._accept(key.fileobj)
+                called.append(key.fileobj)
         self._serve_ready(ready)
+        for listener in called:
+            self._accept(listener)
         now = time.monotonic()
         for expired in [each for each in self._connections if each.ends <= now]:
             self._close(expired)
@@ -184,10 +188,10 @@ class BoundedServer:
 
     def _serve_ready(self, ready: list[_Connection]) -> None:
         """Serve readable connections for a turn; the selector returns the others again."""
-        left = [each for each in ready if each in self._connections]  # not closed for another one
-        left.sort(key=lambda each: (len(self._by_network[each.network]), each.handler is None))
+        of_network = {each: len(self._by_network[each.network]) for each in ready}
+        ready.sort(key=lambda each: (of_network[each], each.handler is None, each.began))
         end = time.monotonic() + TURN_SECONDS
-        for connection in left:
+        for connection in ready:
             self._handle(connection)
             if time.monotonic() > end:
                 return
@@ -198,11 +202,12 @@ class BoundedServer:
 
     def _drain(self) -> None:
         self._selector.unregister(self._wakeup_read)
+        end = time.monotonic() + self._limits.drain_seconds
         for listener in self._listeners:
-            self._accept(listener)
+            while not self._accept(listener) and time.monotonic() < end:
+                self._turn(0)
             self._selector.unregister(listener)
         self._close_listeners()
-        end = time.monotonic() + self._limits.drain_seconds
         while self._connections and (remaining := end - time.monotonic()) > 0:
             self._turn(remaining)
 
@@ -211,34 +216,52 @@ class BoundedServer:
             listener.close()
         self._closed.set()
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(BACKLOG):
+    def _accept(self, listener: socket.socket) -> bool:
+        """Accept connections while there is room; return True if none is left in the queue."""
+        turn = time.monotonic()
+        while True:
             try:
                 channel, address = listener.accept()
             except BlockingIOError:
-                return
+                return True
             except OSError as error:
                 logger.warning("%s: cannot accept a connection: %s", self._kind, error.strerror)
                 time.sleep(ACCEPT_PAUSE_SECONDS)
-                return
+                return False
             channel.settimeout(0)
             peer = str(address[0])
             began = time.monotonic()
             ends = began + min(self._limits.silent_seconds, self._limits.connection_seconds)
             connection = _Connection(channel, peer, network_of(peer), began, ends)
-            self._make_room(connection.network)
+            has_room = self._make_room(connection.network, turn)
             self._connections[connection] = None
             self._by_network.setdefault(connection.network, {})[connection] = None
             self._selector.register(channel, selectors.EVENT_READ, connection)
+            if not has_room:
+                return False
 
-    def _make_room(self, network: bytes) -> None:
-        """Close the oldest connection of a network, if it or the server has all it may have."""
-        ours = self._by_network.get(network, {})
-        if len(ours) >= self._limits.of_network:
-            self._close(next(iter(ours)))
-        elif len(self._connections) >= self._limits.connections:
-            most = max(self._by_network.values(), key=len)
-            self._close(next(iter(ours if len(ours) == len(most) else most)))
+    def _make_room(self, network: bytes, turn: float) -> bool:
+        """Close the oldest connections of a network, if it or the server has all it may have.
+
+        Args:
+            network: That of the new connection.
+            turn: Connections that were accepted later have had no turn yet, and stay.
+
+        Returns:
+            Whether there is room; else the connection is one too many until the next turn.
+        """
+        while True:
+            ours = self._by_network.get(network, {})
+            if len(ours) < self._limits.of_network:
+                if len(self._connections) < self._limits.connections:
+                    return True
+                most = max(self._by_network.values(), key=len)
+                ours = ours if len(ours) == len(most) else most
+            oldest = next(iter(ours))
+            if oldest.began >= turn:
+                return False
+            self._handle(oldest)  # its request may have come since the turn began
+            self._close(oldest)
 
     def _handle(self, connection: _Connection) -> None:
         try:

@@ -126,11 +126,15 @@ class Running:
         self.endpoint = Endpoint(LOOPBACK, self.listener.getsockname()[1])
         self.failure: Exception | None = None
         self.text = TEXT
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self.go_on.set()
         self.responder = http_responder([self.listener], self.lookup, self.fetched.append, limits)
 
     def lookup(self, token: str) -> str | None:
         if self.failure is not None:
             raise self.failure
+        self.asked.set()
+        self.go_on.wait()
         return self.text if token == TOKEN else None
 
     def connect(self, source: str = LOOPBACK) -> socket.socket:
@@ -156,6 +160,14 @@ def is_closed(channel: socket.socket) -> bool:
         return channel.recv(1) == b""
     except ConnectionResetError:
         return True
+
+
+def rest(channel: socket.socket) -> bytes:
+    """Return what a connection brings until it is closed."""
+    received = b""
+    while piece := channel.recv(4096):
+        received += piece
+    return received
 
 
 @pytest.mark.enable_socket
@@ -235,20 +247,36 @@ def test_a_flood_from_one_address_displaces_only_itself(running: Running) -> Non
         assert is_closed(flooding[0])
 
         slow.sendall(REQUEST)
-        received = b""
-        while piece := slow.recv(4096):
-            received += piece
+        received = rest(slow)
         assert received.endswith(TEXT.encode())
+
+
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("limits", [ServerLimits(connections=3), ServerLimits(of_network=3)])
+def test_requests_that_came_while_the_server_was_kept_from_its_work_are_answered(
+    running: Running,
+) -> None:
+    running.go_on.clear()
+    with contextlib.ExitStack() as visits:
+        visitors = []
+        for _ in range(13):
+            visitors.append(visits.enter_context(running.connect()))
+            visitors[-1].sendall(REQUEST)
+            assert running.asked.wait(5)
+        running.go_on.set()
+        for visitor in visitors:
+            assert rest(visitor).endswith(TEXT.encode())
 
 
 @pytest.mark.enable_socket
 @pytest.mark.parametrize("limits", [ServerLimits(connections=9, of_network=2)])
 def test_one_address_never_has_all_connections(running: Running) -> None:
     with contextlib.ExitStack() as flood, running.connect() as slow:
-        first, *others = [flood.enter_context(running.connect("127.0.0.2")) for _ in range(3)]
-        assert is_closed(first)
+        flooding = [flood.enter_context(running.connect("127.0.0.2")) for _ in range(4)]
+        *closed, third, fourth = flooding
+        assert [is_closed(each) for each in closed] == [True, True]
 
-        for each in (slow, *others):
+        for each in (slow, third, fourth):
             each.sendall(REQUEST)
             assert each.recv(4096)
 
@@ -332,9 +360,7 @@ def test_open_connections_are_served_after_stop(running: Running) -> None:
     with running.connect() as visitor:
         running.responder.stop()
         visitor.sendall(REQUEST)
-        received = b""
-        while piece := visitor.recv(4096):
-            received += piece
+        received = rest(visitor)
 
     assert received.endswith(TEXT.encode())
 
