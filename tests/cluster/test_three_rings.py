@@ -61,7 +61,9 @@ def cluster(
 @contextmanager
 def served_throughout(cluster: Cluster) -> Iterator[Sequence[HandshakeLoop]]:
     """Make handshakes with all hosts all the time, none of which fails."""
-    loops = [HandshakeLoop("127.0.0.1", host.web.port, HOSTNAME) for host in cluster.hosts]
+    loops = [
+        HandshakeLoop("127.0.0.1", host.web.port, HOSTNAME, interval=0.2) for host in cluster.hosts
+    ]
     first, second, third = loops
     with first, second, third:
         yield loops

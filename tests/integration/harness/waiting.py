@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+PAUSE_SHARE = 4  # of the time that an attempt took
+LONGEST_PAUSE = 1.0  # seconds, unless the interval is longer
+
 
 class WaitedTooLongError(AssertionError):
     """A condition did not hold in time."""
@@ -25,11 +28,14 @@ def wait_until(
 ) -> Value:
     """Call ``attempt`` until it returns a true value, and return that.
 
+    An attempt that takes long, such as a command, is repeated less often, so that waiting takes no
+    processor from what is waited for.
+
     Args:
         attempt: Must not block; exceptions pass through.
         what: The condition in words, for the error.
         seconds: The timeout.
-        interval: Seconds between two attempts.
+        interval: Seconds between two attempts, at least.
         explain: Called for the error only, to explain it.
 
     Raises:
@@ -37,9 +43,11 @@ def wait_until(
     """
     deadline = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         value = attempt()
         if value:
             return value
         if time.monotonic() >= deadline:
             raise WaitedTooLongError(f"waited {seconds:g} s for {what}\n{explain()}".rstrip())
-        time.sleep(interval)
+        effort = time.monotonic() - began
+        time.sleep(max(interval, min(effort * PAUSE_SHARE, LONGEST_PAUSE)))
