@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from harness.gatecert import Gatecert
-from harness.handshake import HandshakeLoop, served_certificate
+from harness.handshake import HandshakeLoop, served_certificate, trusted_certificate
 from harness.nginx import Nginx
 from harness.openconnect import authenticate
 from harness.openssl import HandmadeAuthority, openssl
@@ -133,7 +133,7 @@ def test_a_certificate_that_the_gateway_refuses_is_rolled_back(
     servers.enter_context(web)
     first = authority.sign(csr(gatecert, HQ), "first")
     assert bring(gatecert, HQ, first, authority.chain).exit_code == 0
-    before = served_certificate("127.0.0.1", web.port, SHARED, trusted=authority.root)
+    before = trusted_certificate("127.0.0.1", web.port, SHARED, authority.root)
 
     reload = tmp_path / "reload"
     taken = gatecert.live(HQ).readlink()
@@ -413,7 +413,7 @@ def test_a_pair_serves_its_shared_name_from_both_hosts(
         result = bring(host, HQ, signed[member], authority.chain)
         assert result.exit_code == 0, result.errors
         for name in (SHARED, MEMBERS[member]["common_name"]):
-            assert served_certificate("127.0.0.1", webs[member].port, name, trusted=authority.root)
+            assert trusted_certificate("127.0.0.1", webs[member].port, name, authority.root)
     assert private_keys(hosts["primary"]).isdisjoint(private_keys(hosts["spare"]))
 
 

@@ -52,6 +52,24 @@ def served_certificate(host: str, port: int, name: str, *, trusted: Path | None 
     return leaf
 
 
+def trusted_certificate(host: str, port: int, name: str, trusted: Path) -> bytes:
+    """Return the leaf that a server presents, DER, as soon as it is trusted.
+
+    A server that was reloaded may hand a last connection to a process with the old certificate.
+
+    Raises:
+        WaitedTooLongError: It is not trusted within a second.
+    """
+
+    def leaf() -> bytes:
+        try:
+            return served_certificate(host, port, name, trusted=trusted)
+        except ssl.SSLCertVerificationError:
+            return b""
+
+    return wait_until(leaf, f"a trusted certificate at {host}:{port}", seconds=1.0)
+
+
 def issuer(certificate: bytes) -> str:
     """Return the issuer's name of a certificate (DER), RFC 4514."""
     return x509.load_der_x509_certificate(certificate).issuer.rfc4514_string()
