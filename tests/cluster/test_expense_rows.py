@@ -175,6 +175,17 @@ def test_what_no_limit_counts_any_more_is_removed_with_the_next_request(
     ]
 
 
+def test_a_request_in_the_future_removes_none_that_counts(
+    first: Connection, elsewhere: Connection
+) -> None:
+    now = expense_rows.clock(first)
+    far = now + 2 * LONGEST_PERIOD
+    ExpenseRows(first, URL).insert([CountedRequest(RequestKind.ORDER, now, "mine", ACCOUNT)])
+    ExpenseRows(elsewhere, URL).insert([CountedRequest(RequestKind.ORDER, far, "ahead", ACCOUNT)])
+    found = ExpenseRows(first, URL).instants(ORDERS, since=now - HOUR, now=now, count=9)
+    assert found == [now, now]
+
+
 def test_the_newest_instants_are_returned_oldest_first(first: Connection) -> None:
     now = expense_rows.clock(first)
     times = [now - number * timedelta(minutes=1) for number in range(5)]

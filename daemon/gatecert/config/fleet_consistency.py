@@ -60,8 +60,8 @@ def _periods(configuration: Configuration) -> Iterator[Finding]:
         for key, limit in authority.limits:
             if isinstance(limit, RateLimit) and limit.period > LONGEST_PERIOD:
                 what = (
-                    f"{limit_text(limit)} counts longer than a fleet does: at most "
-                    f"{LONGEST_PERIOD.days}d; write a limit for a shorter period"
+                    f"{limit_text(limit)} counts requests for longer than the database of a fleet "
+                    f"keeps them, {LONGEST_PERIOD.days}d; write a shorter period"
                 )
                 yield Finding(("authorities", name, "limits", key), what)
 

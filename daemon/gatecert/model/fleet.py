@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KEPT_SHARE: Final = 10  # one part in so many of each limit is kept for urgent orders
 HEARTBEAT: Final = timedelta(seconds=30)  # between two signs of life of a host
 SILENT_AFTER: Final = timedelta(minutes=2)  # without a sign of life, a host is not live any more
-LONGEST_PERIOD: Final = timedelta(days=100)  # of a limit; the database removes older requests
+LONGEST_PERIOD: Final = timedelta(days=35)  # of a limit; the database removes older requests
 ENDS_SOON: Final = timedelta(days=1)  # what ends so soon goes on while the fleet is halted
 
 

@@ -188,13 +188,13 @@ def test_orders_for_gateways_in_the_field_need_a_ca_and_dns_01(
 
 
 def test_a_limit_counts_no_longer_than_the_database_keeps_requests(written: FleetFiles) -> None:
-    limits = {"orders": "300/100d", "certificates": "50/101d", "duplicates": "off"}
+    limits = {"orders": "300/35d", "certificates": "50/36d", "duplicates": "off"}
     authority = {"directory_url": "letsencrypt", "limits": limits}
     written.others = {"authorities": {"letsencrypt": authority}}
     (line,) = complaints(written)
     assert line == (
-        "authorities.letsencrypt.limits.certificates: 50/101d counts longer than a fleet does: "
-        "at most 100d; write a limit for a shorter period"
+        "authorities.letsencrypt.limits.certificates: 50/36d counts requests for longer than the "
+        "database of a fleet keeps them, 35d; write a shorter period"
     )
 
 

@@ -180,21 +180,23 @@ CREATE TABLE validated_order (  -- its validations until then no longer count
   PRIMARY KEY (directory_url, order_url, at)
 );
 
--- No limit counts for so long. Each new row removes the old ones that a limit would count with it.
+-- Each new row removes those beside which a limit would count it, once no limit counts them any
+-- more. A host chooses the time of its rows, so a time in the future removes no more than now does.
 CREATE FUNCTION remove_old_expenses() RETURNS trigger
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = gatecert, pg_temp
   AS $$
+    DECLARE
+      until timestamptz := least(NEW.at, clock_timestamp()) - interval '35 days';
     BEGIN
       WITH removed AS (
         DELETE FROM expense
         WHERE directory_url = NEW.directory_url AND kind = NEW.kind
-          AND counted_by = NEW.counted_by AND value = NEW.value
-          AND at < NEW.at - interval '100 days'
-        RETURNING order_url, at
+          AND counted_by = NEW.counted_by AND value = NEW.value AND at < until
+        RETURNING order_url
       )
       DELETE FROM validated_order USING removed
       WHERE directory_url = NEW.directory_url AND validated_order.order_url = removed.order_url
-        AND validated_order.at < NEW.at - interval '100 days';
+        AND at < until;
       RETURN NULL;
     END
   $$;
