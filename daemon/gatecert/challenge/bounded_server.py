@@ -96,7 +96,7 @@ class _Connection:
 
     Attributes:
         network: The client's network; connections are counted by it.
-        began: Instant on ``time.monotonic()`` at which it was accepted.
+        began: Instant on ``time.monotonic()`` at which the server had room for it.
         ends: Instant on ``time.monotonic()`` at which the connection is closed.
         handler: None until the first byte arrives.
         received: Bytes received so far.
@@ -105,8 +105,8 @@ class _Connection:
     channel: socket.socket
     peer: str
     network: bytes
-    began: float
-    ends: float
+    began: float = 0.0
+    ends: float = 0.0
     handler: ConnectionHandler | None = None
     received: int = 0
     unsent: bytes = b""
@@ -135,6 +135,8 @@ class BoundedServer:
         self._kind = kind
         self._connections: dict[_Connection, None] = {}
         self._by_network: dict[bytes, dict[_Connection, None]] = {}  # oldest first
+        self._accepted: _Connection | None = None  # has no room before the next turn
+        self._turn_began = time.monotonic()
         self._closed = threading.Event()
         self._stopping = threading.Lock()
         self._selector = selectors.DefaultSelector()
@@ -162,6 +164,8 @@ class BoundedServer:
         finally:
             for connection in list(self._connections):
                 self._close(connection)
+            if self._accepted is not None:
+                self._accepted.channel.close()
             self._close_listeners()
             self._selector.close()
             os.close(self._wakeup_read)
@@ -171,7 +175,7 @@ class BoundedServer:
         stopping = False
         ready: list[_Connection] = []
         called: list[socket.socket] = []
-        for key, _ in self._selector.select(timeout):
+        for key, _ in self._selector.select(timeout if self._accepted is None else 0):
             if key.fileobj == self._wakeup_read:
                 stopping = True
             elif isinstance(key.data, _Connection):
@@ -179,9 +183,9 @@ class BoundedServer:
             elif isinstance(key.fileobj, socket.socket):
                 called.append(key.fileobj)
         self._serve_ready(ready)
-        for listener in called:
+        now = self._turn_began = time.monotonic()
+        for listener in called if self._accepted is None else self._listeners:
             self._accept(listener)
-        now = time.monotonic()
         for expired in [each for each in self._connections if each.ends <= now]:
             self._close(expired)
         return not stopping
@@ -218,37 +222,40 @@ class BoundedServer:
 
     def _accept(self, listener: socket.socket) -> bool:
         """Accept connections while there is room; return True if none is left in the queue."""
-        turn = time.monotonic()
         while True:
-            try:
-                channel, address = listener.accept()
-            except BlockingIOError:
-                return True
-            except OSError as error:
-                logger.warning("%s: cannot accept a connection: %s", self._kind, error.strerror)
-                time.sleep(ACCEPT_PAUSE_SECONDS)
+            if self._accepted is None:
+                try:
+                    channel, address = listener.accept()
+                except BlockingIOError:
+                    return True
+                except OSError as error:
+                    logger.warning("%s: cannot accept a connection: %s", self._kind, error.strerror)
+                    time.sleep(ACCEPT_PAUSE_SECONDS)
+                    return False
+                channel.settimeout(0)
+                peer = str(address[0])
+                self._accepted = _Connection(channel, peer, network_of(peer))
+            if not self._make_room(self._accepted.network):
                 return False
-            channel.settimeout(0)
-            peer = str(address[0])
-            began = time.monotonic()
-            ends = began + min(self._limits.silent_seconds, self._limits.connection_seconds)
-            connection = _Connection(channel, peer, network_of(peer), began, ends)
-            has_room = self._make_room(connection.network, turn)
-            self._connections[connection] = None
-            self._by_network.setdefault(connection.network, {})[connection] = None
-            self._selector.register(channel, selectors.EVENT_READ, connection)
-            if not has_room:
-                return False
+            self._add(self._accepted)
+            self._accepted = None
 
-    def _make_room(self, network: bytes, turn: float) -> bool:
+    def _add(self, connection: _Connection) -> None:
+        limits = self._limits
+        connection.began = time.monotonic()
+        connection.ends = connection.began + min(limits.silent_seconds, limits.connection_seconds)
+        self._connections[connection] = None
+        self._by_network.setdefault(connection.network, {})[connection] = None
+        self._selector.register(connection.channel, selectors.EVENT_READ, connection)
+
+    def _make_room(self, network: bytes) -> bool:
         """Close the oldest connections of a network, if it or the server has all it may have.
 
         Args:
             network: That of the new connection.
-            turn: Connections that were accepted later have had no turn yet, and stay.
 
         Returns:
-            Whether there is room; else the connection is one too many until the next turn.
+            Whether there is room; else the connection waits for the next turn.
         """
         while True:
             ours = self._by_network.get(network, {})
@@ -258,8 +265,8 @@ class BoundedServer:
                 most = max(self._by_network.values(), key=len)
                 ours = ours if len(ours) == len(most) else most
             oldest = next(iter(ours))
-            if oldest.began >= turn:
-                return False
+            if oldest.began >= self._turn_began:
+                return False  # it has had no turn
             self._handle(oldest)  # its request may have come since the turn began
             self._close(oldest)
 

@@ -282,6 +282,24 @@ def test_one_address_never_has_all_connections(running: Running) -> None:
 
 
 @pytest.mark.enable_socket
+@pytest.mark.parametrize("limits", [ServerLimits(connections=9, of_network=2)])
+def test_the_last_of_many_connections_is_not_one_too_many(running: Running) -> None:
+    with contextlib.ExitStack() as flood, running.connect() as slow:
+        flooding = [flood.enter_context(running.connect("127.0.0.2"))]
+        running.go_on.clear()
+        slow.sendall(REQUEST)
+        assert running.asked.wait(5)
+        flooding += [flood.enter_context(running.connect("127.0.0.2")) for _ in range(3)]
+        running.go_on.set()
+        *closed, third, fourth = flooding
+        assert [is_closed(each) for each in closed] == [True, True]
+
+        for each in (third, fourth):
+            each.sendall(REQUEST)
+            assert each.recv(4096)
+
+
+@pytest.mark.enable_socket
 @pytest.mark.parametrize("limits", [ServerLimits(silent_seconds=0.05)])
 def test_only_a_connection_that_has_begun_may_take_its_time(running: Running) -> None:
     with running.connect() as silent, running.connect() as slow:
