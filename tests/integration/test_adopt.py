@@ -16,6 +16,7 @@ from harness.named import Named, TsigKey, Zone
 from harness.nginx import Nginx
 from harness.other_clients import AcmeSh, CaddyServer, Certbot, Lego
 from harness.pebble import Pebble, PebbleOptions
+from harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -124,7 +125,9 @@ def test_moves_without_an_order_and_renews_with_the_same_account(
     assert renewed.exit_code == 0, renewed.errors + renewed.output
     assert pebble.orders() == orders + 1
     assert pebble.requests().count(NEW_ACCOUNT) == accounts
-    assert served_certificate("127.0.0.1", server.port, SHOP) != before
+    wait_until(
+        lambda: served_certificate("127.0.0.1", server.port, SHOP) != before, "the new certificate"
+    )
 
 
 def test_adopting_again_beside_a_running_daemon_changes_nothing(

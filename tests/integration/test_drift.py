@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.certificates import write_self_signed
-from harness.handshake import served_certificate
+from harness.handshake import trusted_certificate
 from harness.nginx import Nginx
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_a_copy_restored_from_a_backup_is_detected_and_replaced(
     gatecert.wait_logged("after a reload")
 
     gatecert.wait_for(lambda: trusted(gatecert), "the certificate to be served again")
-    served_certificate("127.0.0.1", nginx.port, hostname, trusted=pebble.root)
+    trusted_certificate("127.0.0.1", nginx.port, hostname, pebble.root)
     error = gatecert.status(BOSTON)["last_error"]
     assert error["code"] == "drift"
     assert "still serves" in error["message"]

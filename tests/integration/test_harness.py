@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from harness.certificates import write_self_signed
-from harness.handshake import HandshakeLoop, served_certificate
+from harness.handshake import Handshake, HandshakeLoop, served_certificate
 from harness.nginx import Nginx
 from harness.ocserv import Ocserv
 from harness.openconnect import authenticate
@@ -101,6 +101,22 @@ def test_nginx_reloads_without_losing_a_handshake(
         loop.wait_for_leaves(2)
 
     assert loop.failures == []
+
+
+@pytest.mark.parametrize(
+    ("served", "lasting"),
+    [
+        ([(0, "a"), (5, "b"), (5.05, "a"), (5.1, "b"), (9, "b")], ["a", "b"]),
+        ([(0, "a"), (5, "b"), (5.05, "a"), (6.1, "a")], ["a", "b", "a"]),
+        ([(0, "a"), (5, "b"), (5.05, "c"), (5.1, "a")], ["a", "b", "c", "a"]),
+        ([(5, "a"), (5.05, "b"), (7, "")], ["a", "b"]),
+    ],
+)
+def test_a_change_of_the_served_leaf_counts_when_it_lasts(
+    served: list[tuple[float, str]], lasting: list[str]
+) -> None:
+    handshakes = [Handshake(at, fingerprint) for at, fingerprint in served]
+    assert HandshakeLoop("", 0, "", handshakes=handshakes).fingerprints == lasting
 
 
 def test_a_handshake_loop_notices_a_server_that_is_gone(

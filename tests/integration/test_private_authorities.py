@@ -14,7 +14,7 @@ from cryptography import x509
 
 from harness.certificates import write_self_signed
 from harness.challenge_test_server import ChallengeTestServer
-from harness.handshake import served_certificate
+from harness.handshake import trusted_certificate
 from harness.named import Named, TsigKey, Zone
 from harness.network import PrivateNetwork
 from harness.nginx import Nginx
@@ -463,7 +463,7 @@ def test_the_configuration_of_the_page_ends_in_a_proven_certificate(
 
     gatecert.wait_for(lambda: gatecert.state("hq") == "trusted", "a proof", seconds=30.0)
 
-    served = served_certificate("127.0.0.1", 443, gateway["hostname"], trusted=authority.root)
+    served = trusted_certificate("127.0.0.1", 443, gateway["hostname"], authority.root)
     subject = x509.load_der_x509_certificate(served).subject.rfc4514_string()
     common_name = f"CN={gateway['hostname']}"
     assert (common_name in subject) == ca.get("subject_common_name", False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from harness.handshake import served_certificate
+from harness.handshake import trusted_certificate
 from harness.nginx import Nginx
 from harness.ports import free_port
 from harness.recipe import Recipe
@@ -113,7 +113,7 @@ def test_tls_alpn_01_behind_a_gateway_on_the_port(
         lambda: prepared.state(BOSTON) == "trusted", "the gateway to be trusted", seconds=40
     )
 
-    served = served_certificate("127.0.0.1", public, hostname, trusted=pebble.root)
+    served = trusted_certificate("127.0.0.1", public, hostname, pebble.root)
     live = prepared.certificate(BOSTON)
     assert live is not None
     assert served == live.public_bytes(serialization.Encoding.DER)

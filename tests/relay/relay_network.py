@@ -12,20 +12,25 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 import yaml
+from cryptography import x509
 
 from harness.certificates import write_self_signed
 from harness.gatecert import Gatecert
+from harness.handshake import served_certificate
 from harness.nginx import Nginx, nginx_process
 from harness.openssl import HandmadeAuthority
 from harness.pebble import HTTP_TIMEOUT, PROJECT
 from harness.process import BackgroundProcess
 from harness.server import Server
+from harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
     from types import TracebackType
     from typing import Self
+
+    from cryptography.x509 import Certificate
 
     from harness.network import PrivateNetwork
 
@@ -280,6 +285,22 @@ class FieldGateway:
         self.gatecert.wait_for(
             lambda: self.gatecert.state(VPN) == "trusted", "a proven certificate", seconds=seconds
         )
+
+    @property
+    def live(self) -> Certificate:
+        """The installed certificate."""
+        certificate = self.gatecert.certificate(VPN)
+        assert certificate is not None
+        return certificate
+
+    def wait_served(self) -> None:
+        """Wait until clients get the installed certificate."""
+
+        def served() -> Certificate:
+            leaf = served_certificate("127.0.0.1", self.web.port, HOSTNAME)
+            return x509.load_der_x509_certificate(leaf)
+
+        wait_until(lambda: served() == self.live, "the installed certificate to be served")
 
     def findings(self) -> dict[str, str]:
         """Return what the doctor finds: what it has seen, by code."""

@@ -8,13 +8,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
 
 from gatecert.certificate import key
 from gatecert.certificate.request import build_request
 from gatecert.certificate.summary import certificate_id
 from gatecert.model import Identifier, IdentifierType, KeyType
-from harness.handshake import served_certificate
 from harness.pebble import PebbleOptions
 from harness.waiting import wait_until
 
@@ -26,12 +24,6 @@ if TYPE_CHECKING:
 
 LONGEST = 120.0  # seconds
 SLOW = PebbleOptions(reused_authorizations=0, slowest_validation=5)
-
-
-def live(field: FieldGateway) -> x509.Certificate:
-    certificate = field.gatecert.certificate(VPN)
-    assert certificate is not None
-    return certificate
 
 
 def hand_in(relay: FleetRelay, name: str) -> str:
@@ -86,20 +78,19 @@ def test_ordered_by_the_fleet_and_renewed_within_no_limit(
     fleet_field.start()
     fleet_field.wait_trusted(LONGEST)
 
-    first = live(fleet_field)
-    served = served_certificate("127.0.0.1", fleet_field.web.port, HOSTNAME)
-    assert x509.load_der_x509_certificate(served) == first
+    first = fleet_field.live
+    fleet_field.wait_served()
     assert fleet.rows("SELECT name, generation FROM gateway") == [(f"field/{HOSTNAME}", 1)]
     assert fleet.rows("SELECT sealed_key FROM version") == [(None,)]
 
     fleet_relay.suggest_renewal_at_once()
     fleet_field.gatecert.look_again()
     fleet_field.gatecert.wait_for(
-        lambda: live(fleet_field) != first, "a renewed certificate", seconds=LONGEST
+        lambda: fleet_field.live != first, "a renewed certificate", seconds=LONGEST
     )
     fleet_field.wait_trusted(LONGEST)
 
-    assert live(fleet_field).public_key() != first.public_key()
+    assert fleet_field.live.public_key() != first.public_key()
     assert (fleet.pebble.orders(), fleet.pebble.certificates()) == (2, 2)
     assert f"replaces={certificate_id(first)}" in fleet.issuer.process.output
     counted = "SELECT kind, count(DISTINCT id) FROM expense WHERE kind IN ('certificate', "

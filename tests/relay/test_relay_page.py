@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-
-from harness.handshake import served_certificate
 
 from .relay_network import (
     GATEWAY,
@@ -19,19 +16,6 @@ from .relay_network import (
     GatewayCredentials,
     Relay,
 )
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
-
-
-def live(field: FieldGateway) -> Certificate:
-    certificate = field.gatecert.certificate(VPN)
-    assert certificate is not None
-    return certificate
-
-
-def served(field: FieldGateway) -> Certificate:
-    return x509.load_der_x509_certificate(served_certificate("127.0.0.1", field.web.port, HOSTNAME))
 
 
 def test_a_gateway_reaches_nothing_but_the_relay(field: FieldGateway) -> None:
@@ -53,10 +37,10 @@ def test_trusted_served_and_renewed(field: FieldGateway, relay: Relay) -> None:
     field.start()
     field.wait_trusted()
 
-    first = live(field)
+    first = field.live
     names = first.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == [HOSTNAME]
-    assert served(field) == first
+    field.wait_served()
     found = field.findings()
     assert {"names-not-looked-up", "client-certificate-ok", "authority-ok"} <= found.keys()
     assert not {"caa-ok", "caa-unknown", "challenge-ok"} & found.keys()
@@ -64,10 +48,10 @@ def test_trusted_served_and_renewed(field: FieldGateway, relay: Relay) -> None:
 
     relay.suggest_renewal_at_once()
     field.gatecert.look_again()
-    field.gatecert.wait_for(lambda: live(field) != first, "a renewed certificate", seconds=60.0)
+    field.gatecert.wait_for(lambda: field.live != first, "a renewed certificate", seconds=60.0)
     field.wait_trusted()
-    assert served(field) == live(field)
-    assert live(field).public_key() != first.public_key()
+    field.wait_served()
+    assert field.live.public_key() != first.public_key()
 
 
 def test_a_spent_budget_keeps_the_certificate(
@@ -75,7 +59,7 @@ def test_a_spent_budget_keeps_the_certificate(
 ) -> None:
     field.start()
     field.wait_trusted()
-    first = live(field)
+    first = field.live
     spent = [1 + relay.order_without_end(field.etc)]
     for number in range(413, 416):
         credentials.make_gateway(f"site000{number}")
@@ -86,7 +70,7 @@ def test_a_spent_budget_keeps_the_certificate(
 
     assert "the relay has placed enough orders for now" in result.errors + result.output
     assert field.gatecert.last_error(VPN) == "rate-limited"
-    assert (live(field), field.gatecert.state(VPN)) == (first, "trusted")
+    assert (field.live, field.gatecert.state(VPN)) == (first, "trusted")
 
 
 def test_only_known_gateways_are_let_in(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 HANDSHAKE_TIMEOUT = 5.0  # seconds
+OVERLAP = 1.0  # seconds in which a server that was reloaded may hand over a last connection
 
 
 def served_certificate(host: str, port: int, name: str, *, trusted: Path | None = None) -> bytes:
@@ -55,10 +56,8 @@ def served_certificate(host: str, port: int, name: str, *, trusted: Path | None 
 def trusted_certificate(host: str, port: int, name: str, trusted: Path) -> bytes:
     """Return the leaf that a server presents, DER, as soon as it is trusted.
 
-    A server that was reloaded may hand a last connection to a process with the old certificate.
-
     Raises:
-        WaitedTooLongError: It is not trusted within a second.
+        WaitedTooLongError: It is not trusted within ``OVERLAP`` seconds.
     """
 
     def leaf() -> bytes:
@@ -67,7 +66,7 @@ def trusted_certificate(host: str, port: int, name: str, trusted: Path) -> bytes
         except ssl.SSLCertVerificationError:
             return b""
 
-    return wait_until(leaf, f"a trusted certificate at {host}:{port}", seconds=1.0)
+    return wait_until(leaf, f"a trusted certificate at {host}:{port}", seconds=OVERLAP)
 
 
 def issuer(certificate: bytes) -> str:
@@ -115,11 +114,18 @@ class HandshakeLoop:
 
     @property
     def fingerprints(self) -> list[str]:
-        """The served leaves in order, one entry for each change."""
+        """The served leaves in order, one entry for each change that lasts.
+
+        For ``OVERLAP`` seconds after a change, the leaf before it comes from a process that the
+        server has replaced.
+        """
         seen: list[str] = []
+        changed = 0.0
         for each in self.handshakes:
-            if each.fingerprint and each.fingerprint not in seen[-1:]:
+            overlaps = each.fingerprint in seen[-2:-1] and each.at < changed + OVERLAP
+            if each.fingerprint and each.fingerprint not in seen[-1:] and not overlaps:
                 seen.append(each.fingerprint)
+                changed = each.at
         return seen
 
     @property
