@@ -484,13 +484,23 @@ def test_a_certificate_that_expires_or_lacks_a_name(
 
 
 def test_an_order_in_progress(
-    gatecert: Gatecert, start_pebble: StartPebble, names: ChallengeTestServer, hostname: str
+    gatecert: Gatecert,
+    start_pebble: StartPebble,
+    names: ChallengeTestServer,
+    hostname: str,
+    tmp_path: Path,
 ) -> None:
-    pebble = start_pebble(PebbleOptions(retry_after=3))
+    pebble = start_pebble(PebbleOptions(reused_authorizations=0))
     names.point(hostname, "127.0.0.1")
-    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
-    wait_until(pebble.certificates, "a certificate to be issued", seconds=20, interval=0.002)
-    gatecert.process.kill()
+    gatecert.use(pebble, names).add_gateway(BOSTON, hostname)
+    webroot = tmp_path / "html"
+    webroot.mkdir()
+    gatecert.configuration["challenges"] = {"http-01": {"webroot": str(webroot)}}
+    # gatecert is killed while the CA waits for a response.
+    with socket.create_server(("127.0.0.1", pebble.ports.http01)):
+        gatecert.start()
+        wait_until(lambda: list(webroot.rglob("*/acme-challenge/*")), "a response in the webroot")
+        gatecert.process.kill()
     found = diagnose(gatecert)
     assert "pebble" in found["order-pending"]["seen"]
     assert "request-pending" not in found

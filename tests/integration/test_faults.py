@@ -8,41 +8,17 @@ from cryptography.hazmat.primitives import serialization
 
 from harness.handshake import served_certificate
 from harness.nginx import Nginx
-from harness.pebble import PebbleOptions
-from harness.waiting import wait_until
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from conftest import StartPebble
     from harness.challenge_test_server import ChallengeTestServer
     from harness.gatecert import Gatecert
     from harness.ocserv import Ocserv
     from harness.pebble import Pebble
 
 BOSTON = "boston"
-
-
-def test_an_order_is_resumed_after_a_kill_at_finalize(
-    gatecert: Gatecert,
-    start_pebble: StartPebble,
-    names: ChallengeTestServer,
-    hostname: str,
-) -> None:
-    # Retry-After makes the client wait after finalize, when it is killed.
-    pebble = start_pebble(PebbleOptions(retry_after=3))
-    names.point(hostname, "127.0.0.1")
-    gatecert.use(pebble, names).add_gateway(BOSTON, hostname).start()
-    wait_until(pebble.certificates, "a certificate to be issued", seconds=20, interval=0.002)
-    gatecert.process.kill()
-    assert not gatecert.is_enrolled(BOSTON)
-
-    gatecert.start()
-    gatecert.wait_enrolled(BOSTON)
-
-    assert pebble.orders() == 1
-    assert pebble.certificates() == 1
 
 
 def test_a_reload_without_effect_is_reported_and_costs_no_second_order(
