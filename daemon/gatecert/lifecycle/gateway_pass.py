@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import IntEnum
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.client_ca.bundle import Bundle
@@ -149,7 +149,10 @@ class Pass:
         self.is_unfinished = False
         self.client_cas_failed = False
         self.lease: Lease = NoLease()
+        # In Python 3.11, a cached_property lets only one pass at a time fill it.
         self._state: GatewayState | None = None
+        self._deployer: CertificateDeployer | None = None
+        self._client_cas: ClientCADeployer | None = None
 
     def now(self) -> datetime:
         """Read the clock; orders and deployments take minutes."""
@@ -254,9 +257,10 @@ class Pass:
         if state == self._state and not durably:
             return
         self._state = state
-        if "deployer" in vars(self):
-            self.deployer.inventory = self.deployer.inventory.with_enrolment(state.enrolment)
-            self.deployer.waiting = self._waiting
+        if self._deployer is not None:
+            inventory = self._deployer.inventory
+            self._deployer.inventory = inventory.with_enrolment(state.enrolment)
+            self._deployer.waiting = self._waiting
         self.context.states.save(self.target.name, state, durably=durably)
 
     def save_enrolment(self, enrolment: EnrolmentState, *, durably: bool = False) -> None:
@@ -287,18 +291,22 @@ class Pass:
 
     # ------------------------------------------------------------------ certificates
 
-    @cached_property
+    @property
     def deployer(self) -> CertificateDeployer:
         """Deploys versions; holds the inventory of this pass."""
-        tools, enrolment = self.context.tools, self._readable_enrolment
-        deployer = self.context.new_deployer(tools, self.target, enrolment)
-        deployer.waiting = self._waiting
-        return deployer
+        if self._deployer is None:
+            tools, enrolment = self.context.tools, self._readable_enrolment
+            self._deployer = self.context.new_deployer(tools, self.target, enrolment)
+            self._deployer.waiting = self._waiting
+        return self._deployer
 
-    @cached_property
+    @property
     def client_cas(self) -> ClientCADeployer:
         """Deploys bundles of client CAs."""
-        return ClientCADeployer(self.context.tools, self.target, self.context.bundles)
+        if self._client_cas is None:
+            bundles = self.context.bundles
+            self._client_cas = ClientCADeployer(self.context.tools, self.target, bundles)
+        return self._client_cas
 
     @property
     def inventory(self) -> Inventory:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
@@ -70,6 +71,37 @@ def test_an_idle_pass_reads_the_state_and_the_inventory_once(
     assert counts["inventory"] == 1
     assert counts["key read"] == 0
     assert counts["state written"] == 0
+
+
+class SlowStore(FileStore):
+    """A store in which the versions of the first gateway that asks take long."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def versions(self, gateway: str) -> tuple[Version, ...]:
+        if not self.asked.is_set():
+            self.asked.set()
+            assert self.go_on.wait(10)
+        return super().versions(gateway)
+
+
+def test_a_pass_that_reads_keeps_no_other_waiting(world: World, tmp_path: Path) -> None:
+    world.store = store = SlowStore(tmp_path / "state")
+    world.pipeline = world.new_pipeline()
+    slow, other = world.current, world.current
+    reading = threading.Thread(target=lambda: slow.inventory)
+    reading.start()
+    assert store.asked.wait(10)
+    other_reading = threading.Thread(target=lambda: other.inventory, daemon=True)
+    other_reading.start()
+    other_reading.join(5)
+    try:
+        assert not other_reading.is_alive()
+    finally:
+        store.go_on.set()
+        reading.join()
 
 
 def test_only_a_change_of_either_part_is_written(world: World, counts: Counter[str]) -> None:
