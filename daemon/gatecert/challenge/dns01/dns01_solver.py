@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
+import time
 from typing import TYPE_CHECKING, Final, Protocol
 
 from gatecert.challenge.dns01 import propagation
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SELF_TEST_SECONDS: Final = 15.0  # for the propagation of a test record
+TESTED_SECONDS: Final = (
+    600.0  # after a record, a test of whether its zone takes records is needless
+)
 LOCK_COUNT: Final = 16  # records that can be changed at the same time
 
 
@@ -90,6 +94,7 @@ class Dns01Solver:
         self._now = now
         self._query = query
         self._presented: dict[Challenge, PublishedRecord] = {}
+        self._last_published: dict[str, float] = {}  # of each zone that takes records, monotonic
         self._locks = tuple(threading.Lock() for _ in range(LOCK_COUNT))
 
     def present(self, challenge: Challenge) -> None:
@@ -107,11 +112,14 @@ class Dns01Solver:
             try:
                 self._provider.publish(record)
             except (RecordRefusedError, ProviderNotContactedError):
+                self._last_published.pop(record.zone, None)
                 self._journal.remove_record(published)
                 raise
             except BaseException:
+                self._last_published.pop(record.zone, None)
                 self._withdraw(published)
                 raise
+            self._last_published[record.zone] = time.monotonic()
             self._presented[challenge] = published
         logger.info("published name=%s zone=%s", record.name, record.zone)
 
@@ -168,12 +176,14 @@ class Dns01Solver:
         if published is None:
             return
         with self._lock(published.record):
-            withdrawn = self._withdraw(published)
-        if withdrawn:
-            self.remove_leftovers()
+            others = self._withdraw(published)
+        if others is not None:
+            self._remove_abandoned(others)
 
     def test_records(self, test: SelfTest) -> tuple[str, ...]:
         """Publish and withdraw a test record for each name; check its propagation on request.
+
+        A zone that has lately taken a record is not tested again, unless for propagation.
 
         Raises:
             ChallengeError: The record cannot be published.
@@ -191,6 +201,8 @@ class Dns01Solver:
                 f"{token}.try",
                 test.account_url,
             )
+            if not test.check_propagation and self._takes_records(challenge):
+                continue
             self.present(challenge)
             try:
                 if test.check_propagation:
@@ -202,13 +214,26 @@ class Dns01Solver:
                 self.clean_up(challenge)
         return tuple(filter(None, problems))
 
+    def _takes_records(self, challenge: Challenge) -> bool:
+        """Tell whether the zone of the record has lately taken one."""
+        published = self._last_published.get(self._record(challenge).zone)
+        return published is not None and time.monotonic() < published + TESTED_SECONDS
+
     def remove_leftovers(self) -> None:
         """Withdraw every record that no process uses any more; never raises."""
-        for published in self._entries():
+        try:
+            entries = self._journal.records()
+        except GatecertError as error:
+            logger.warning("journal of records: %s", error)
+            return
+        self._remove_abandoned(entries)
+
+    def _remove_abandoned(self, entries: Sequence[PublishedRecord]) -> None:
+        for published in entries:
             if not published.abandoned:
                 continue
             with self._lock(published.record):
-                if not self._withdraw(published):
+                if self._withdraw(published) is None:
                     return  # the provider is unreachable: every other record would take as long
             logger.info("withdrew a leftover record name=%s", published.record.name)
 
@@ -223,15 +248,17 @@ class Dns01Solver:
             )
         return TextRecord(name, validation_value(challenge), zone)
 
-    def _withdraw(self, published: PublishedRecord) -> bool:
+    def _withdraw(self, published: PublishedRecord) -> Sequence[PublishedRecord] | None:
         """Withdraw a record unless another order needs it; never raises.
 
         Returns:
-            False if the record may still exist; it is then abandoned in the journal.
+            The other entries of the journal; None if the record may still exist: its entry is then
+            abandoned.
         """
         record = published.record
         try:
-            if not self._is_shared(published):
+            others = [each for each in self._journal.records() if each.id != published.id]
+            if not any(each.record == record and not each.abandoned for each in others):
                 self._provider.withdraw(record)
             self._journal.remove_record(published)
         except GatecertError as error:
@@ -240,27 +267,14 @@ class Dns01Solver:
                 record.name, record.value, record.zone, error,
             )  # fmt: skip
             self._abandon(published)
-            return False
-        return True
+            return None
+        return others
 
     def _abandon(self, published: PublishedRecord) -> None:
         try:
             self._journal.abandon_record(published)
         except GatecertError as error:
             logger.warning("journal of records: %s", error)
-
-    def _is_shared(self, published: PublishedRecord) -> bool:
-        return any(
-            other.record == published.record and other.id != published.id and not other.abandoned
-            for other in self._journal.records()
-        )
-
-    def _entries(self) -> tuple[PublishedRecord, ...]:
-        try:
-            return self._journal.records()
-        except GatecertError as error:
-            logger.warning("journal of records: %s", error)
-            return ()
 
     def _lock(self, record: TextRecord) -> threading.Lock:
         """Return the lock under which one thread decides whether a record is still needed."""

@@ -451,6 +451,25 @@ def test_a_test_record_is_published_once_per_name_and_withdrawn(
     assert provider.records == set()
 
 
+def test_a_zone_that_takes_records_is_not_tested_for_every_order(
+    solver: Dns01Solver, provider: Provider, journal: Journal
+) -> None:
+    solver.present(challenge())
+    journal.steps.clear()
+    assert solver.test_records(self_test("vpn.example.com", "web.example.com")) == ()
+    assert journal.steps == []
+
+    provider.refusal = RecordRefusedError("the key is wrong")
+    with pytest.raises(RecordRefusedError):
+        solver.present(challenge("web.example.com"))
+    with pytest.raises(RecordRefusedError):
+        solver.test_records(self_test("vpn.example.com"))
+    provider.refusal = None
+    assert solver.test_records(self_test("web.example.com")) == ()
+    assert solver.test_records(self_test("vpn.example.com", check_propagation=True)) != ()
+    assert provider.records == {TextRecord(NAME, validation_value(challenge()), "example.com")}
+
+
 def test_propagation_is_tested_on_request(solver: Dns01Solver, provider: Provider) -> None:
     (problem,) = solver.test_records(self_test("vpn.example.com", check_propagation=True))
     assert "ns1.example.com (192.0.2.1:53) does not have the record" in problem
