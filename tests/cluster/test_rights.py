@@ -144,6 +144,19 @@ def test_expenses_of_all_clusters_count_but_their_names_are_not_seen(
     assert len(counted.fetchall()) == 1
 
 
+def test_a_host_pauses_a_ca_for_a_day_at_most_and_ends_no_pause(
+    hosts: dict[str, psycopg.Connection],
+) -> None:
+    pause, host = "SELECT pause_authority('d', %s::interval)", hosts["lab-gw-a"]
+    host.execute(pause, ["1 year"])
+    host.execute(pause, ["-1 year"])
+    within = "SELECT not_before - now() BETWEEN '23 hours' AND '25 hours' FROM authority"
+    assert host.execute(within).fetchall() == [(True,)]
+    for change in ("DELETE FROM authority", "UPDATE authority SET not_before = NULL"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+            host.execute(change.encode())
+
+
 def test_one_intent_a_generation(hosts: dict[str, psycopg.Connection]) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation, match="intent_pkey"):
         hosts["hq-gw-b"].execute(INSERTIONS["intent"].replace("'r'", "'other'").encode())

@@ -246,7 +246,7 @@ def test_a_mistaken_pause_does_not_last(ordering: Ordering) -> None:
 
 
 def test_a_pause_that_cannot_be_told_does_no_harm(ordering: Ordering) -> None:
-    ordering.database.execute("REVOKE UPDATE ON authority FROM gatecert_host")
+    ordering.database.execute("REVOKE EXECUTE ON FUNCTION pause_authority FROM gatecert_host")
     ordering.stores[A].pause_orders(URL, HOUR)
     assert ordering.rows("authority") == 0
 

@@ -116,14 +116,11 @@ class ExpenseRows:
 
     def lock(self) -> datetime:
         """Let no other host count until the transaction ends; return the server's time."""
-        self.connection.execute(
-            "INSERT INTO authority (directory_url) VALUES (%s) ON CONFLICT DO NOTHING",
-            (self.directory_url,),
-        )
-        self.connection.execute(
-            "SELECT FROM authority WHERE directory_url = %s FOR UPDATE", (self.directory_url,)
-        )
-        return clock(self.connection)
+        now: datetime
+        ((now,),) = self.connection.execute(
+            "SELECT lock_authority(%s)", (self.directory_url,)
+        ).fetchall()
+        return now
 
     def insert(self, requests: Iterable[CountedRequest], validated: str = "") -> None:
         """Count requests; those that are counted already stay.

@@ -149,12 +149,16 @@ class FleetOrders(FleetLeases):
             RefusedError: A limit forbids the order, or the CA wants none for now.
         """
         lease_rows.fence(rows, gateway, token)
+        priority, not_after = lease_rows.urgency(rows, gateway)
         if not intent_rows.is_open(rows, gateway, intent.id):
-            held = _admitted(rows, gateway, intent.directory_url, within)
+            now = _locked(rows, intent.directory_url)
+            held = turn_rows.halted(rows, not_after, now)
+            most = within.most_orders
+            if held is None and most is not None:
+                held = turn_rows.take(rows, gateway, priority, intent.directory_url, most)
             if held is not None:
                 return held
         opened = intent_rows.open_intent(rows, gateway, token, intent, self._keys)
-        priority, _ = lease_rows.urgency(rows, gateway)
         usable, note = usable_limits(within, priority), "" if priority.is_urgent else KEPT
         return opened, _counted(rows, intent.directory_url, expenses, usable, note=note)
 
@@ -281,10 +285,8 @@ class FleetOrders(FleetLeases):
             return past.busiest_groups(kind, by, since=since, now=now, full=full)
 
 
-def _admitted(
-    rows: Connection, gateway: str, directory_url: str, within: Limits
-) -> OrderHeld | None:
-    """Take a turn at the CA; return why there is none.
+def _locked(rows: Connection, directory_url: str) -> datetime:
+    """Let no other host order at a CA until the transaction ends; return the server's time.
 
     Raises:
         RefusedError: The CA wants no orders for now.
@@ -293,10 +295,7 @@ def _admitted(
     paused = turn_rows.paused(rows, directory_url, now)
     if paused is not None:
         raise RefusedError(paused)
-    held = turn_rows.halted(rows, gateway, now)
-    if held is None and within.most_orders is not None:
-        held = turn_rows.take(rows, gateway, directory_url, within.most_orders)
-    return held
+    return now
 
 
 def _counted(

@@ -87,11 +87,12 @@ def claim(connection: Connection, gateway: str, length: float) -> UUID | None:
         HostTwiceError: Another daemon has this host's name.
     """
     host_rows.check_alone(connection)
-    token = uuid4()
-    enter(connection, gateway)
+    wanted = _lease(gateway, token := uuid4(), length)
     connection.execute(SEEN)
-    given = connection.execute(CLAIM, _lease(gateway, token, length))
-    return token if given.rowcount else None
+    if connection.execute(CLAIM, wanted).rowcount:
+        return token
+    enter(connection, gateway)
+    return token if connection.execute(CLAIM, wanted).rowcount else None
 
 
 def claim_most_urgent(
@@ -174,9 +175,10 @@ def urgency(connection: Connection, gateway: str) -> tuple[Priority, datetime | 
 
 def schedule(connection: Connection, gateway: str, urgency: Urgency, due: datetime | None) -> None:
     """Say when the next order is due, and how urgent it is; None if nothing is due."""
-    enter(connection, gateway)
     values = int(urgency.priority), urgency.not_after, urgency.ending_from, due
-    connection.execute(SCHEDULE, (*values, gateway, *values))
+    if not connection.execute(SCHEDULE, (*values, gateway, *values)).rowcount:
+        enter(connection, gateway)
+        connection.execute(SCHEDULE, (*values, gateway, *values))
 
 
 def _lease(gateway: str, token: UUID, length: float) -> dict[str, object]:

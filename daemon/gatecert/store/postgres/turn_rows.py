@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.model import LimitReached, OrderHeld
 from gatecert.model.fleet import ENDS_SOON, free_turns
-from gatecert.store.postgres import halt_rows, lease_rows
+from gatecert.store.postgres import halt_rows
 from gatecert.time_format import duration
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from gatecert.model.fleet import Priority
+
 TURN_PAUSE: Final = timedelta(seconds=5)  # a fast CA issues within that
 LONGEST_TURN_PAUSE: Final = timedelta(minutes=5)
 LATE: Final = timedelta(minutes=1)  # a busy host asks so much later than it wants to
 HALT_PAUSE: Final = timedelta(minutes=5)
-LONGEST_PAUSE: Final = timedelta(days=1)  # an authority that asks for more is asked again
 MOST_COUNTED: Final = 1000  # waiting gateways
 
 WAIT = """
@@ -38,17 +39,10 @@ GIVE = """
 UPDATE gateway SET waits_at = NULL, waits_until = NULL WHERE name = %s AND waits_at IS NOT NULL
 """
 
-PAUSE = """
-INSERT INTO authority (directory_url, not_before) VALUES (%(url)s, clock_timestamp() + %(pause)s)
-ON CONFLICT (directory_url) DO UPDATE
-  SET not_before = greatest(authority.not_before, excluded.not_before)
-"""
-
 
 def pause(connection: Connection, directory_url: str, length: timedelta) -> None:
-    """Let no host place an order at a CA for so long from now, or longer if that is known."""
-    values = {"url": directory_url, "pause": min(length, LONGEST_PAUSE)}
-    connection.execute(PAUSE, values)
+    """Let no host place an order at a CA for so long from now, a day at most."""
+    connection.execute("SELECT pause_authority(%s, %s)", (directory_url, length))
 
 
 def paused(connection: Connection, directory_url: str, now: datetime) -> LimitReached | None:
@@ -61,9 +55,9 @@ def paused(connection: Connection, directory_url: str, now: datetime) -> LimitRe
     return LimitReached(row[0], "orders for now: it has asked a host of the fleet to wait")
 
 
-def halted(connection: Connection, gateway: str, now: datetime) -> OrderHeld | None:
+def halted(connection: Connection, not_after: datetime | None, now: datetime) -> OrderHeld | None:
     """Return why the whole fleet orders nothing; None if it does, or the certificate ends soon."""
-    halt, (_, not_after) = halt_rows.read(connection), lease_rows.urgency(connection, gateway)
+    halt = halt_rows.read(connection)
     if not halt.stops(not_after, now):
         return None
     return OrderHeld(
@@ -75,13 +69,18 @@ def halted(connection: Connection, gateway: str, now: datetime) -> OrderHeld | N
 
 
 def take(
-    connection: Connection, gateway: str, directory_url: str, most_orders: int
+    connection: Connection,
+    gateway: str,
+    priority: Priority,
+    directory_url: str,
+    most_orders: int,
 ) -> OrderHeld | None:
     """Take a turn at a CA, or wait for one: a more urgent order goes first.
 
     Args:
         connection: In a transaction that has locked the row of the CA.
         gateway: Its name.
+        priority: How urgent it is.
         directory_url: The CA's directory.
         most_orders: Orders in progress at the same time, by all hosts together.
 
@@ -89,7 +88,6 @@ def take(
         Why there is no turn for it now; None if it has one from the commit on, if the transaction
         opens an intent.
     """
-    priority, _ = lease_rows.urgency(connection, gateway)
     ((in_progress, ahead),) = connection.execute(
         "SELECT * FROM turns(%s, %s, %s)", (directory_url, gateway, MOST_COUNTED)
     ).fetchall()

@@ -203,6 +203,28 @@ CREATE FUNCTION remove_old_expenses() RETURNS trigger
 CREATE TRIGGER remove_old AFTER INSERT ON expense
   FOR EACH ROW EXECUTE FUNCTION remove_old_expenses();
 
+-- Let no other host count until the transaction ends; return the time.
+CREATE FUNCTION lock_authority(the_directory_url text) RETURNS timestamptz
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = gatecert, pg_temp
+  AS $$
+    BEGIN
+      INSERT INTO authority (directory_url) VALUES (the_directory_url) ON CONFLICT DO NOTHING;
+      PERFORM FROM authority WHERE directory_url = the_directory_url FOR UPDATE;
+      RETURN clock_timestamp();
+    END
+  $$;
+
+-- Let no host order for so long, or longer if that is known; an authority that asks for more than a
+-- day is asked again.
+CREATE FUNCTION pause_authority(the_directory_url text, length interval) RETURNS void
+  LANGUAGE sql SECURITY DEFINER SET search_path = gatecert, pg_temp
+  AS $$
+    INSERT INTO authority (directory_url, not_before)
+    VALUES (the_directory_url, clock_timestamp() + least(length, interval '1 day'))
+    ON CONFLICT (directory_url) DO UPDATE
+      SET not_before = greatest(authority.not_before, excluded.not_before)
+  $$;
+
 CREATE FUNCTION instants(
   the_directory_url text, the_kind text, the_group text, the_value text,
   since timestamptz, most integer
@@ -413,7 +435,6 @@ GRANT SELECT ON alembic_version, fleet, cluster, host, authority, deployment, ex
   TO gatecert_host, gatecert_observer;
 GRANT SELECT ON overview TO gatecert_host, gatecert_observer;
 GRANT UPDATE (ring, life, seen, twice) ON host TO gatecert_host;
-GRANT INSERT, UPDATE ON authority TO gatecert_host;
 GRANT SELECT, INSERT, UPDATE ON gateway, account TO gatecert_host;
 GRANT SELECT, INSERT, DELETE, UPDATE (closed, csr, sealed_key) ON intent TO gatecert_host;
 GRANT SELECT, INSERT ON issuer TO gatecert_host;
