@@ -137,7 +137,7 @@ bench: setup .cache/peer/.complete ## Measure gatecert, Caddy and certbot side b
 
 fleet: setup ## Measure a fleet of 100,000 names, and issuance by eight hosts; or FLEET=--write-page
 	@tests/integration/prerequisites cluster
-	@$(harness) $(bin)/python -m bench.fleet_figures $(FLEET)
+	@PYTHONDONTWRITEBYTECODE= $(harness) $(bin)/python -m bench.fleet_figures $(FLEET)  # packages are compiled
 
 setup: .venv/.complete ## Set up the environment and the servers
 	@tests/integration/prerequisites
