@@ -36,6 +36,7 @@ HOSTS: Final = 8
 ALONE: Final = 10  # part of the certificates that one host orders, one after the other
 AT_ONCE: Final = 20  # orders in progress for each host that orders
 UNTIMED: Final = 10  # part of the certificates at the beginning, and at the end
+WANTED: Final = 10.0  # times the certificates of one order after the other
 EACH: Final = 2.0  # seconds at most for a certificate
 
 
@@ -68,6 +69,13 @@ def issuance(scene: Scene) -> Iterator[Figure]:
     yield Figure("issuance, 1 host: processors busy", "%", [one.busy])
     yield Figure(f"issuance, {HOSTS} hosts", "certificates/s", [many.certificates])
     yield Figure(f"issuance, {HOSTS} hosts: processors busy", "%", [many.busy])
+    yield Figure(
+        f"issuance, {HOSTS} hosts: times as fast as one order after the other",
+        "",
+        [many.certificates / alone.certificates],
+        wanted=WANTED,
+        at_least=True,
+    )
 
 
 @dataclass(frozen=True, slots=True)
