@@ -144,6 +144,42 @@ def test_expenses_of_all_clusters_count_but_their_names_are_not_seen(
     assert len(counted.fetchall()) == 1
 
 
+def test_a_host_uses_no_trigger_function_of_the_owner(database: FleetDatabase) -> None:
+    """On a table of its own, the casts of its own types would run as the owner."""
+    usable = database.execute(
+        "SELECT proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace "
+        "WHERE nspname = 'gatecert' AND prorettype = 'trigger'::regtype "
+        "AND has_function_privilege('gatecert_host', pg_proc.oid, 'EXECUTE')"
+    )
+    assert usable == []
+
+
+def test_a_host_validates_no_orders_of_other_clusters(
+    hosts: dict[str, psycopg.Connection],
+) -> None:
+    validated = "INSERT INTO validated_order (directory_url, order_url, at) VALUES ('d', %s, %s)"
+    counted = "SELECT instants('d', 'validation', 'all', '', '-infinity', 9)"
+    hosts["hq-gw-a"].execute(
+        "INSERT INTO expense (directory_url, kind, counted_by, value, id, order_url) "
+        "VALUES ('d', 'validation', 'all', '', 'one', 'url')"
+    )
+    hosts["lab-gw-a"].execute(validated, ["url", "infinity"])
+    assert hosts["hq-gw-a"].execute(counted).rowcount == 1
+    hosts["hq-gw-b"].execute(validated, ["url", "infinity"])
+    assert hosts["hq-gw-a"].execute(counted).rowcount == 0
+    with pytest.raises(psycopg.errors.CheckViolation):
+        hosts["lab-gw-a"].execute(validated, ["", "infinity"])
+
+
+def test_a_view_shows_a_function_only_what_it_shows_the_host(database: FleetDatabase) -> None:
+    """A function that costs little would else be called with rows of other clusters."""
+    views = database.execute(
+        "SELECT relname, 'security_barrier=true' = ANY (reloptions) FROM pg_class "
+        "JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'gatecert' AND relkind = 'v'"
+    )
+    assert views == [("overview", True)]
+
+
 def test_a_host_pauses_a_ca_for_a_day_at_most_and_ends_no_pause(
     hosts: dict[str, psycopg.Connection],
 ) -> None:

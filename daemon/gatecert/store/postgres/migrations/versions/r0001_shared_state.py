@@ -173,11 +173,11 @@ CREATE INDEX expense_recent ON expense USING brin (at);
 
 CREATE TABLE validated_order (  -- its validations until then no longer count
   directory_url text NOT NULL,
-  order_url text NOT NULL,
+  order_url text NOT NULL CHECK (order_url <> ''),
   at timestamptz NOT NULL DEFAULT clock_timestamp(),
   cluster text NOT NULL DEFAULT own_cluster(),
   host text NOT NULL DEFAULT own_host(),
-  PRIMARY KEY (directory_url, order_url, at)
+  PRIMARY KEY (directory_url, order_url, cluster, at)
 );
 
 -- Each new row removes those beside which a limit would count it, once no limit counts them any
@@ -238,6 +238,7 @@ CREATE FUNCTION instants(
         AND NOT EXISTS (
           SELECT FROM validated_order
           WHERE validated_order.directory_url = expense.directory_url
+            AND validated_order.cluster = expense.cluster
             AND validated_order.order_url = expense.order_url
             AND validated_order.at >= expense.at
         )
@@ -404,7 +405,7 @@ CREATE TRIGGER hint AFTER INSERT OR DELETE ON token FOR EACH ROW EXECUTE FUNCTIO
 CREATE TRIGGER hint AFTER INSERT OR UPDATE ON deployment FOR EACH ROW EXECUTE FUNCTION hint();
 
 -- A host sees its cluster. Views read with the rights of their owner, so this one asks for itself.
-CREATE VIEW overview AS
+CREATE VIEW overview WITH (security_barrier) AS
   SELECT cluster, name, generation, not_after, due, enrolment ->> 'failures' AS failures,
     CASE WHEN priority > 1 AND ending_from <= now() THEN 1 ELSE priority END AS priority,
     CASE WHEN lease_until > now() THEN lease_host END AS host,
@@ -448,6 +449,8 @@ GRANT SELECT, UPDATE (gateway, fullchain, refusal), DELETE ON csr_request TO gat
 GRANT SELECT, INSERT (id, csr) ON csr_request TO gatecert_relay;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA gatecert FROM PUBLIC;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA gatecert TO gatecert_host;
+-- Or a host could let them work on a table of its own, with types whose casts run as the owner.
+REVOKE EXECUTE ON FUNCTION remove_old_expenses, apply_brake, hint FROM gatecert_host;
 GRANT EXECUTE ON FUNCTION own_cluster, sees_all, instants TO gatecert_observer;
 GRANT EXECUTE ON FUNCTION relayed_cluster TO gatecert_relay;
 """
