@@ -16,13 +16,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gatecert.certificate import key
 from gatecert.certificate.certificate_names import identifiers_of
+from gatecert.certificate.pem import UNREADABLE
 from gatecert.errors import CertificateError, clean
 from gatecert.model import IdentifierType
 
@@ -92,10 +92,11 @@ def requested_names(csr: bytes) -> tuple[Identifier, ...]:
         CertificateError: It is damaged, or not signed with its own key.
     """
     try:
+        csr.decode("ascii")  # as it is stored
         request = x509.load_pem_x509_csr(csr)
         if request.is_signature_valid:
             return identifiers_of(request)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise CertificateError("the CSR cannot be read: it is damaged") from error
     raise CertificateError("the CSR is not signed with the key that it is for")
 

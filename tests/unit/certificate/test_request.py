@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import base64
 import logging
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 from tests.fakes.pki import NAME, dns
 
 from gatecert.certificate import key
@@ -154,9 +156,37 @@ def test_a_csr_must_be_signed_with_its_own_key() -> None:
         requested_names(forged)
 
 
+def csr_with_an_unusual_name() -> bytes:
+    """Return a CSR with an x400Address, which cryptography cannot decode."""
+    names = x509.UnrecognizedExtension(
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\xa3\x02\x30\x00"
+    )
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    private_key = key.load(key.generate(KeyType.ECDSA_P256))
+    request = builder.add_extension(names, critical=False).sign(private_key, hashes.SHA256())
+    return request.public_bytes(Encoding.PEM)
+
+
+def csr_of_another_version() -> bytes:
+    made = build_request(key.generate(KeyType.ECDSA_P256), dns("a.example"), common_name=None)
+    der = x509.load_pem_x509_csr(made).public_bytes(Encoding.DER)
+    changed = base64.b64encode(der.replace(b"\x02\x01\x00", b"\x02\x01\x03", 1))
+    label = b"CERTIFICATE REQUEST-----\n"
+    return b"-----BEGIN " + label + changed + b"\n-----END " + label
+
+
 @pytest.mark.parametrize(
     "csr",
-    [b"", b"garbage", b"-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n"],
+    [
+        b"",
+        b"garbage",
+        b"-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n",
+        csr_with_an_unusual_name(),
+        csr_of_another_version(),
+        "caf\u00e9\n".encode()
+        + build_request(key.generate(KeyType.ECDSA_P256), dns("a.example"), common_name=None),
+    ],
+    ids=["empty", "garbage", "no content", "unusual name", "version", "not ASCII"],
 )
 def test_a_damaged_csr_has_no_names(csr: bytes) -> None:
     with pytest.raises(CertificateError, match="cannot be read"):
