@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -975,6 +975,57 @@ def test_a_host_sends_again_what_a_server_has_lost(
     first.database.close()
     assert first.state("vpn").enrolment == EnrolmentState()
     assert database.execute("SELECT generation FROM version") == []  # another host has a newer one
+
+
+def test_what_was_told_before_a_server_was_lost_is_told_again(
+    first: FleetStore, database: FleetDatabase
+) -> None:
+    def tell() -> None:
+        first.schedule("vpn", Urgency(Priority.RENEWAL, NOW, NOW), NOW)
+        first.report_deployment("vpn", 1, DeploymentOutcome.ROLLED_BACK, "reload failed")
+
+    told = "SELECT outcome, due FROM deployment JOIN gateway ON name = gateway"
+    first.begin_to_write()
+    tell()
+    assert database.execute(told) == [("rolled-back", NOW)]
+    database.execute("DELETE FROM deployment", "DELETE FROM gateway", "SELECT 1")
+    first.database.close()
+    first.state("vpn")
+    tell()
+    assert database.execute(told) == [("rolled-back", NOW)]
+
+
+class SlowStore(FleetStore):
+    """A store whose counted requests take long to read, which are sent again."""
+
+    def __init__(self, directory: Path, place: FleetHost) -> None:
+        super().__init__(directory, place, pause=0.0)
+        self.sending, self.go_on = Event(), Event()
+        self.times_sent = 0
+
+    def counted_requests(self, directory_url: str) -> tuple[CountedRequest, ...]:
+        self.times_sent += 1
+        self.sending.set()
+        assert self.go_on.wait(10)
+        return super().counted_requests(directory_url)
+
+
+def test_threads_that_wait_for_what_is_sent_again_use_the_same_connection(
+    first: FleetStore, tmp_path: Path
+) -> None:
+    assert first.count_requests(URL, ORDER, NONE) is None
+    store = SlowStore(tmp_path / A, first.place)
+    store.begin_to_write()
+    threads = [Thread(target=store.state, args=("vpn",)) for _ in range(4)]
+    threads[0].start()
+    assert store.sending.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    store.go_on.set()
+    for thread in threads:
+        thread.join()
+    assert store.times_sent == 1
+    store.database.close()
 
 
 def begins_with_a_lock(store: FleetStore) -> None:

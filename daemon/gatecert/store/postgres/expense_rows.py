@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MANY: Final = 10**9  # requests: each limit is looked up, that of a registered domain as well
 MOST_GROUPS: Final = 100  # looked at to find the busiest
+AT_ONCE: Final = 500  # rows that are inserted within one deadline
 
 INSERT = """
 INSERT INTO expense (directory_url, kind, counted_by, value, id, at, order_url, names)
@@ -129,8 +131,10 @@ class ExpenseRows:
             requests: Each with an id.
             validated: URL of an order whose validations until now no longer count; may be empty.
         """
+        rows = (row for each in requests for row in self._rows(each))
         with self.connection.cursor() as cursor:
-            cursor.executemany(INSERT, [row for each in requests for row in self._rows(each)])
+            while batch := list(islice(rows, AT_ONCE)):
+                cursor.executemany(INSERT, batch)
         if validated:
             self.connection.execute(
                 "INSERT INTO validated_order (directory_url, order_url) VALUES (%s, %s)",

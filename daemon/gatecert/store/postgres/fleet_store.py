@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+    from psycopg import Connection
+
     from gatecert.deadline import Deadline
     from gatecert.model import (
         Account,
@@ -91,6 +93,12 @@ class FleetStore(FleetStates):
         self._account_keys: dict[str, bytes] = {}  # as last read or written
         self._told: dict[str, tuple[int, DeploymentOutcome, str]] = {}  # of deployments
         self._answered_by: dict[tuple[str, str], float] = {}  # until when hosts may acknowledge
+
+    def _send_again(self, rows: Connection) -> None:
+        """Write again, and tell again what was told: a server that took over may have lost it."""
+        self._told.clear()
+        self._scheduled.clear()
+        super()._send_again(rows)
 
     # ------------------------------------------------------------------ deployments
 

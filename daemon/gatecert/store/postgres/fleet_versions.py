@@ -189,7 +189,6 @@ class FleetVersions(FleetOrders):
         if not self._writes:
             return
         since = datetime.now(UTC) - SENT_AGAIN
-        self._is_sent = False
         try:
             own = self._counted_directories()
             for directory_url in {*own, *expense_rows.directory_urls(rows)}:
@@ -202,6 +201,7 @@ class FleetVersions(FleetOrders):
                 self._send_gateway_again(rows, gateway, since)
         except StorageError as error:  # of a file; the database is as good as before
             logger.warning("not everything was sent again: %s", error)
+            self._is_sent = False
         else:
             self._is_sent = True
 
