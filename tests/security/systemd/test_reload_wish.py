@@ -89,7 +89,8 @@ class Attack:
 EMPTY_AWAY: Final = f"rm -f {GATEWAY}; mv {GATEWAY}.away {GATEWAY}"
 ATTACKS: Final = {
     "a directory that its owner may not enter": Attack(
-        shell("mkdir $WISH; touch $WISH/x; chmod 000 $WISH"), is_said=True
+        shell("mkdir $WISH.new; touch $WISH.new/x; chmod 000 $WISH.new; mv -T $WISH.new $WISH"),
+        is_said=True,
     ),
     "the gateway's directory becomes a link to root's files": Attack(
         shell("mv $GATEWAY $GATEWAY.away; ln -s /srv/of-root $GATEWAY"),
