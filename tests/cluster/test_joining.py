@@ -10,6 +10,7 @@ import pytest
 
 from gatecert.errors import StateError
 from gatecert.model import EnrolmentState, Expenses, GatewayState, HostState, Limits
+from gatecert.store.file_store import FileStore
 from gatecert.store.postgres.fleet_store import FleetStore
 from gatecert.store.postgres.joining import Joining
 
@@ -133,6 +134,28 @@ def test_nothing_of_the_cluster_is_replaced(
     assert copied is not None
     assert own.issued(copied) == issued
     assert len(own.versions(GATEWAY)) == 2
+
+
+def test_a_certificate_is_sent_after_an_attempt_of_another_host_has_failed(
+    gatecert: Gatecert, host: SingleHost, open_store: Callable[..., FleetStore]
+) -> None:
+    other = open_store(B)
+    other.save_state(GATEWAY, GatewayState(EnrolmentState(failures=1)))
+    assert joined(gatecert)[-1] == f"gateway {GATEWAY}: {SENT}, with its open order"
+    assert other.state(GATEWAY).enrolment == host.enrolment
+    copied = other.copy_version(GATEWAY, now=NOW)
+    assert copied is not None
+    assert (copied.generation, other.issued(copied)) == (1, host.chain)
+
+
+def test_a_host_without_a_certificate_keeps_what_another_has_written(
+    gatecert: Gatecert, open_store: Callable[..., FleetStore]
+) -> None:
+    other, own = open_store(B), FileStore(gatecert.state_directory)
+    other.save_state(GATEWAY, GatewayState(EnrolmentState(failures=1)))
+    own.save_state(GATEWAY, GatewayState(EnrolmentState(failures=2)))
+    assert joined(gatecert)[-1] == f"gateway {GATEWAY}: nothing new"
+    assert other.state(GATEWAY).enrolment == EnrolmentState(failures=1)
 
 
 @pytest.mark.usefixtures("host")

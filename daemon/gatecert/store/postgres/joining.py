@@ -1,7 +1,8 @@
 """A host joins its cluster: what it has goes to the rows where the cluster has nothing yet.
 
-Nothing in the rows is replaced. Each step may be repeated: a transaction sends what is missing, and
-the files are marked after it, so that a host that was interrupted finds out what is its own.
+Nothing in the rows is replaced, except for the state of attempts that failed before the cluster had
+a certificate. Each step may be repeated: a transaction sends what is missing, and the files are
+marked after it, so that a host that was interrupted finds out what is its own.
 """
 
 from __future__ import annotations
@@ -143,6 +144,9 @@ class Joining:
     ) -> JoinedGateway:
         """Send state, certificate and open orders of a gateway, unless the cluster has any.
 
+        A certificate is sent with its state of enrolment, in place of what hosts without one have
+        written: their attempts that failed.
+
         Args:
             name: Its name; the caller holds its lock.
             live: Its certificate of a CA in use; None without one.
@@ -160,8 +164,8 @@ class Joining:
             lease_rows.enter(rows, name)
             if not lease_rows.is_free(rows, name):
                 raise lost(name)
-            is_new = _is_new(rows, name)
-            if is_new:
+            before = _replaceable(rows, name, live)
+            if before is not None:
                 if live is not None:
                     version_rows.insert(rows, name, 1, self._store.issued(live), self._keys)
                 kept = [
@@ -172,13 +176,14 @@ class Joining:
                     self._send_order(rows, name, order, requests[order.request_id])
                     sent += 1
                 known = replace(enrolment, order=kept[0], second_order=kept[1])
-                if known != EnrolmentState():
-                    enrolment_rows.write_over(rows, name, known, enrolment_rows.NEW)
+                if known != before.state:
+                    enrolment_rows.write_over(rows, name, known, before)
             newest = version_rows.newer(rows, name, 0, self._keys)
             intents = intent_rows.read(rows, name, self._keys)
         for intent in intents:
             if intent.id in requests:
                 self._own.number_request(name, intent)
+        is_new = before is not None
         if newest is None:
             has_sent = is_new and (sent or enrolment != EnrolmentState())
             return JoinedGateway(Source.SENT if has_sent else Source.NONE, orders=sent)
@@ -203,13 +208,18 @@ def _is_known(
     return order is not None and order.authority in own_accounts and order.request_id in requests
 
 
-def _is_new(rows: Connection, name: str) -> bool:
-    """Tell whether no host has sent anything of a gateway."""
-    return (
-        not lease_rows.generation(rows, name)
-        and not intent_rows.last_generation(rows, name)
-        and enrolment_rows.read(rows, name) is enrolment_rows.NEW
-    )
+def _replaceable(
+    rows: Connection, name: str, live: Version | None
+) -> enrolment_rows.EnrolmentRow | None:
+    """Return the state of enrolment that this host replaces; None if that of the cluster is kept.
+
+    The cluster keeps it if a host has sent or ordered a certificate. Without one, a host with a
+    certificate replaces what others have written, and a host without one writes only the first.
+    """
+    if lease_rows.generation(rows, name) or intent_rows.last_generation(rows, name):
+        return None
+    before = enrolment_rows.read(rows, name)
+    return before if live is not None or before is enrolment_rows.NEW else None
 
 
 def _check_clock(now: datetime, server: datetime) -> None:
