@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from gatecert.cli.options import options
+from gatecert.cli.options import DEFAULT_CONFIGURATION, options
 from gatecert.config.include import read
 from gatecert.config.load import validate
 from gatecert.report import logs
@@ -72,6 +74,25 @@ def read_configuration(context: typer.Context, level: int = logging.WARNING) -> 
         ConfigurationError: It cannot be used.
     """
     return validate(read_document(context, level))
+
+
+def readable_configuration(context: typer.Context) -> Configuration | None:
+    """Read the configuration if there is one, for commands that can do without.
+
+    Returns:
+        None if it does not exist, or nobody has named it and this user may not read it: the owner
+        of the fleet's database is not a user of gatecert's.
+
+    Raises:
+        ConfigurationError: It cannot be used.
+    """
+    path = Path(options(context).config)
+    if str(path) == DEFAULT_CONFIGURATION and not os.access(path, os.R_OK):
+        return None
+    with suppress(OSError):  # reading it tells why
+        if not path.exists():
+            return None
+    return read_configuration(context)
 
 
 def find(kind: str, configured: Mapping[str, Item], name: str) -> Item:

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import read_configuration
+from gatecert.cli.context import read_configuration, readable_configuration
 from gatecert.cli.fleet_status_report import FleetAuthority, overview_document, show_overview
-from gatecert.cli.options import options
 from gatecert.cli.output import show_text
 from gatecert.config.schema.rate_limit_settings import LimitSettings
 from gatecert.config.well_known import PUBLIC_CAS
@@ -42,9 +40,10 @@ def status(
 ) -> None:
     """Show the gateways, orders and hosts of a fleet as the database knows them.
 
-    Changes nothing. CAs and their limits are those of the configuration, if there is one.
+    Changes nothing. CAs and their limits are those of the configuration, if there is one
+    that this user may read.
     """
-    configuration = _configuration(context, is_needed=not database)
+    configuration = readable_configuration(context) if database else read_configuration(context)
     authorities = _authorities(configuration)
     limits = {url: each.limits for url, each in authorities.items()}
     if database:
@@ -57,13 +56,6 @@ def status(
         show_text(as_document(overview_document(overview, authorities)))
     else:
         show_overview(overview, authorities)
-
-
-def _configuration(context: typer.Context, *, is_needed: bool) -> Configuration | None:
-    """Return the configuration; with a login on the command line, None if there is no file."""
-    if is_needed or Path(options(context).config).exists():
-        return read_configuration(context)
-    return None
 
 
 def _fleet(configuration: Configuration | None) -> FleetSettings:

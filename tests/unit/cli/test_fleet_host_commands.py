@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 OF_A_HOST = "the configuration has no fleet (add it as docs/fleet.md shows)\n"
+AS_ANY_USER = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")  # for root
+NO_SERVER = "postgresql:///gatecert?host=/nowhere"
+AS_INSTALLED = """
+import sys
+from gatecert.cli import options
+options.DEFAULT_CONFIGURATION = sys.argv.pop(1)
+from gatecert import cli
+cli.run()
+"""
 OF_THE_OWNER = "the configuration has no fleet (add it as docs/fleet.md shows, or name --database"
 
 
@@ -51,3 +62,31 @@ def test_it_says_so_and_writes_nothing(
     assert (ended.value.code, shown.out) == (2, "")
     assert told in shown.err
     assert list(tmp_path.iterdir()) == [path]
+
+
+def run_beside_secret_files(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user who may not search the directory of the usual configuration."""
+    directory.chmod(0)
+    command = (sys.executable, "-c", AS_INSTALLED, str(directory / "config.yaml"), *arguments)
+    return subprocess.run(
+        (*AS_ANY_USER, *command) if os.geteuid() == 0 else command,
+        text=True,
+        check=False,
+        capture_output=True,
+    )
+
+
+def test_a_usual_configuration_that_the_owner_may_not_see_is_none(tmp_path: Path) -> None:
+    done = run_beside_secret_files(tmp_path, "fleet", "status", "--database", NO_SERVER)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("gatecert: the login to the database on /nowhere failed")
+
+
+def test_a_named_configuration_that_the_owner_may_not_see_is_an_error(tmp_path: Path) -> None:
+    named = str(tmp_path / "other.yaml")
+    done = run_beside_secret_files(
+        tmp_path, "-c", named, "fleet", "status", "--database", NO_SERVER
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"gatecert: {named}: cannot be read: permission denied")
+    assert done.stderr.count("\n") == 1
