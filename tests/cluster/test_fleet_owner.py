@@ -145,6 +145,31 @@ def test_a_role_belongs_to_one_host(owned: OwnersDatabase) -> None:
     assert owned.hosts() == [("hq", role, role, 1)]
 
 
+def test_a_host_that_gets_another_role_loses_the_one_that_it_had(owned: OwnersDatabase) -> None:
+    first, second = f"{owned.name}-a", f"{owned.name}-b"
+    assert owned.init(f"gw-a={first}").exit_code == 0
+    again = owned.init(f"gw-a={second}")
+    assert f"host gw-a of cluster hq, ring 1: role {second} (was {first})\n" in again.output
+    assert owned.hosts() == [("hq", "gw-a", second, 1)]
+    roles = f"SELECT rolname FROM pg_roles WHERE starts_with(rolname, '{owned.name}')"
+    assert owned.execute(roles) == [(second,)]
+    assert owned.init(f"gw-b={first}").output.endswith("cert\n")
+    assert owned.hosts() == [("hq", "gw-a", second, 1), ("hq", "gw-b", first, 1)]
+
+
+@pytest.mark.parametrize("role", ["r" * 64, "ö" * 32, "pg_monitor", "gatecert_observer"])
+def test_a_role_that_no_certificate_can_have_alone_is_refused(
+    owned: OwnersDatabase, role: str
+) -> None:
+    refused = owned.init(f"gw-a={role}")
+    assert refused.exit_code == 2
+    assert f"{role} cannot be the role of a host: use up to 63 bytes, and" in refused.errors
+    assert "(give gw-a a certificate with another common name: gw-a=ROLE)" in refused.errors
+    assert owned.hosts() == []
+    granted = "SELECT FROM pg_auth_members WHERE roleid = 'gatecert_host'::regrole AND member = "
+    assert owned.execute(f"{granted}(SELECT oid FROM pg_roles WHERE rolname = '{role}')") == []
+
+
 @pytest.mark.parametrize("right", ["SUPERUSER", "BYPASSRLS"])
 def test_a_role_that_sees_everything_is_no_host(owned: OwnersDatabase, right: str) -> None:
     role = f"{owned.name}_mighty"

@@ -82,9 +82,9 @@ def init(
     new = [_this_host(fleet)] if fleet is not None and not hosts else _hosts(hosts or [], ring)
     owner = owner_login(database, fleet)
     _migrate(owner)
-    owner.add_hosts(name, new)
-    for host in new:
-        show_lines(f"host {host.name} of cluster {name}, ring {host.ring}: role {host.role}")
+    for host, former in zip(new, owner.add_hosts(name, new), strict=True):
+        role = f"{host.role} (was {former})" if former else host.role
+        show_lines(f"host {host.name} of cluster {name}, ring {host.ring}: role {role}")
     show_lines("pg_hba.conf of each server needs: hostssl all +gatecert_host all cert")
 
 

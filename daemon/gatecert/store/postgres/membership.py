@@ -19,8 +19,10 @@ def add_cluster(owner: Connection, cluster: str) -> None:
     owner.execute("INSERT INTO gatecert.cluster VALUES (%s) ON CONFLICT DO NOTHING", [cluster])
 
 
-def add_host(owner: Connection, cluster: str, host: str, role: str, *, ring: int = 1) -> None:
+def add_host(owner: Connection, cluster: str, host: str, role: str, *, ring: int = 1) -> str:
     """Add a host and the role by which it logs in; what exists is kept.
+
+    A host logs in by one role: another one that it had is removed.
 
     Args:
         owner: The owner's connection.
@@ -29,18 +31,29 @@ def add_host(owner: Connection, cluster: str, host: str, role: str, *, ring: int
         role: Common name of its certificate.
         ring: New certificates go to the hosts of ring 1 first.
 
+    Returns:
+        The role that was removed; empty if none was.
+
     Raises:
         psycopg.IntegrityError: Another host has the role, or there is no such cluster.
     """
     known = owner.execute("SELECT FROM pg_catalog.pg_roles WHERE rolname = %s", [role]).fetchone()
     if known is None:
         owner.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+    former = owner.execute(
+        "SELECT login FROM gatecert.host WHERE (cluster, name) = (%s, %s) AND login <> %s",
+        [cluster, host, role],
+    ).fetchone()
     owner.execute(sql.SQL("GRANT gatecert_host TO {}").format(sql.Identifier(role)))
     owner.execute(
         "INSERT INTO gatecert.host (cluster, name, login, ring) VALUES (%s, %s, %s, %s) "
         "ON CONFLICT (cluster, name) DO UPDATE SET login = excluded.login, ring = excluded.ring",
         [cluster, host, role, ring],
     )
+    if former is None:
+        return ""
+    _drop_role(owner, former[0])
+    return str(former[0])
 
 
 def remove_host(owner: Connection, cluster: str, host: str) -> None:
@@ -53,4 +66,9 @@ def remove_host(owner: Connection, cluster: str, host: str) -> None:
         [cluster, host],
     ).fetchone()
     if removed is not None:
-        owner.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(removed[0])))
+        _drop_role(owner, removed[0])
+
+
+def _drop_role(owner: Connection, role: str) -> None:
+    """Take a login away; no other host has it, as the table of hosts sees to."""
+    owner.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from gatecert.model.fleet_overview import FleetOverview
 
 OLDEST_SERVER: Final = 14
+LONGEST_ROLE: Final = 63  # bytes; PostgreSQL cuts longer names, and no certificate has the rest
+PREDEFINED: Final = ("pg_", "gatecert_")  # beginnings of roles that are no login
 LOCK: Final = 0x67617465  # advisory, while one owner migrates
 DEFAULTS: Final = {
     "application_name": "gatecert fleet",
@@ -104,8 +106,11 @@ class Owner:
             migration.migrate(self._connect)
             return before, _schema(session)
 
-    def add_hosts(self, cluster: str, hosts: Sequence[NewHost]) -> None:
+    def add_hosts(self, cluster: str, hosts: Sequence[NewHost]) -> list[str]:
         """Add a cluster and hosts to it; what is there already is changed or kept.
+
+        Returns:
+            The role that each host had before, and that was removed; empty if none was.
 
         Raises:
             WrongUsageError: A role cannot be that of this host.
@@ -113,9 +118,13 @@ class Owner:
         """
         with self._session() as session, session.transaction():
             membership.add_cluster(session, cluster)
+            former = []
             for host in hosts:
                 _check_role(session, cluster, host)
-                membership.add_host(session, cluster, host.name, host.role, ring=host.ring)
+                former.append(
+                    membership.add_host(session, cluster, host.name, host.role, ring=host.ring)
+                )
+            return former
 
     def overview(self, limits: Mapping[str, Limits]) -> FleetOverview:
         """Return the overview of the whole fleet, for which the login of an observer is enough.
@@ -220,11 +229,18 @@ def _schema(session: psycopg.Connection) -> int:
 
 
 def _check_role(session: psycopg.Connection, cluster: str, host: NewHost) -> None:
-    """Check that a role is free, and that row-level security applies to it.
+    """Check that a role is a host's own and free, and that row-level security applies to it.
 
     Raises:
         WrongUsageError: It is not, or does not.
     """
+    other = f"give {host.name} a certificate with another common name: {host.name}=ROLE"
+    if len(host.role.encode()) > LONGEST_ROLE or host.role.startswith(PREDEFINED):
+        raise WrongUsageError(
+            f"{host.role} cannot be the role of a host: use up to {LONGEST_ROLE} bytes, and not "
+            "pg_ or gatecert_ first",
+            fix=other,
+        )
     taken = session.execute(
         "SELECT cluster, name FROM gatecert.host WHERE login = %s AND (cluster, name) <> (%s, %s)",
         [host.role, cluster, host.name],
@@ -232,7 +248,7 @@ def _check_role(session: psycopg.Connection, cluster: str, host: NewHost) -> Non
     if taken is not None:
         raise WrongUsageError(
             f"the role {host.role} is already host {taken[1]} of cluster {taken[0]}",
-            fix=f"give {host.name} a certificate with another common name: {host.name}=ROLE",
+            fix=other,
         )
     mighty = session.execute(
         "SELECT rolsuper OR rolbypassrls OR rolname = session_user FROM pg_catalog.pg_roles "
