@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from harness.postgres import DatabaseCertificates, EmptyCluster
 
+FIRST_LINE = "pg_hba.conf of each server needs, in front of other lines"
+
 numbers = count(1)
 
 
@@ -81,10 +83,10 @@ def test_a_fleet_begins_with_one_command(owned: OwnersDatabase) -> None:
     done = owned.init(a, f"gw-b={b}")
     assert (done.exit_code, done.errors) == (0, "")
     assert done.output.splitlines() == [
-        "schema 1, new",
+        f"database {owned.name}: schema 1, new",
         f"host {a} of cluster hq, ring 1: role {a}",
         f"host gw-b of cluster hq, ring 1: role {b}",
-        "pg_hba.conf of each server needs: hostssl all +gatecert_host all cert",
+        f"{FIRST_LINE}: hostssl {owned.name} +gatecert_host all cert",
     ]
     assert owned.hosts() == [("hq", "gw-b", b, 1), ("hq", a, a, 1)]
     logins = {role: owned.server.login(role, owned.name) for role in (a, b)}
@@ -97,7 +99,7 @@ def test_hosts_and_clusters_are_added_later(owned: OwnersDatabase) -> None:
     a, b, c = (f"{owned.name}-{letter}" for letter in "abc")
     assert owned.init(a).exit_code == 0
     again = owned.init(b, "--ring", "2")
-    assert again.output.startswith("schema 1 is up to date\n")
+    assert again.output.startswith(f"database {owned.name}: schema 1 is up to date\n")
     assert owned.init(c, cluster="lab").exit_code == 0
     assert owned.hosts() == [("hq", a, a, 1), ("hq", b, b, 2), ("lab", c, c, 1)]
     assert owned.init(a, "--ring", "3").exit_code == 0
@@ -133,7 +135,10 @@ def test_the_configuration_says_which_host_and_which_database(
     done = gatecert.run("fleet", "init")
     assert (done.exit_code, done.errors) == (0, "")
     assert owned.hosts() == [("hq", "gw-a", role, 2)]
-    assert gatecert.run("fleet", "migrate").output == "schema 1 is up to date\n"
+    assert (
+        gatecert.run("fleet", "migrate").output
+        == f"database {owned.name}: schema 1 is up to date\n"
+    )
 
 
 def test_a_role_belongs_to_one_host(owned: OwnersDatabase) -> None:
@@ -200,7 +205,7 @@ def test_the_printed_sql_makes_the_same_schema(owned: OwnersDatabase) -> None:
     printed = owned.gatecert.run("fleet", "migrate", "--sql")
     assert (printed.exit_code, printed.errors) == (0, "")
     owned.execute(printed.output)
-    assert owned.migrate().output == "schema 1 is up to date\n"
+    assert owned.migrate().output == f"database {owned.name}: schema 1 is up to date\n"
     other = OwnersDatabase(owned.server, owned.gatecert)
     assert other.migrate().exit_code == 0
     assert dump(owned) == dump(other)
@@ -221,7 +226,9 @@ def test_two_owners_at_once_migrate_once(owned: OwnersDatabase) -> None:
     command = [*owned.gatecert.command, "fleet", "migrate", "--database", owned.url]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     told = sorted(process.communicate(timeout=60)[0] for process in both)
-    assert told == ["schema 1 is up to date\n", "schema 1, new\n"]
+    assert told == [
+        f"database {owned.name}: schema 1{what}\n" for what in (" is up to date", ", new")
+    ]
 
 
 def test_tables_in_use_are_not_waited_for_without_end(owned: OwnersDatabase) -> None:
@@ -272,7 +279,7 @@ def test_a_password_is_read_from_its_file_only(
     passwords.write_text("*:*:*:keeper:wrong\n", "utf-8")
     assert "write the password to ~/.pgpass" in failed(owned.migrate(url))
     passwords.write_text("*:*:*:keeper:S3cr3t\n", "utf-8")
-    assert owned.migrate(url).output == "schema 1, new\n"
+    assert owned.migrate(url).output == f"database {owned.name}: schema 1, new\n"
 
 
 @pytest.mark.parametrize(
@@ -282,6 +289,8 @@ def test_a_password_is_read_from_its_file_only(
         ("host=db1 password=S3cr3t", "can read a password on the command line"),
         ("S3cr3t", "--database is not a URL of PostgreSQL"),
         ("postgresql://db1/gatecert?secret=S3cr3t", "--database is not a URL of PostgreSQL"),
+        ("postgresql://S3cr3t@db1", "--database names no database of the server"),
+        ("postgresql://", "--database names no database of the server"),
     ],
 )
 def test_a_login_is_refused_without_being_repeated(gatecert: Gatecert, url: str, told: str) -> None:

@@ -110,10 +110,10 @@ def test_the_page_leads_to_hosts_that_log_in(
     page.server.execute("CREATE DATABASE gatecert")
     prepared = page.run_as_postgres(init)
     assert "host gw-b of cluster hq, ring 1: role gw-b" in prepared.output
-    (line,) = re.findall(r"needs: hostssl all (.*)", prepared.output)
-    assert f"hostssl gatecert {line}" in PAGE
+    (line,) = re.findall(r"needs, in front of other lines: (.*)", prepared.output)
+    assert f"`{line}`" in PAGE
     migrated = page.run_as_postgres(block("sudo -u postgres gatecert fleet migrate"))
-    assert migrated.output == "schema 1 is up to date\n"
+    assert migrated.output == "database gatecert: schema 1 is up to date\n"
 
     seal = page.credentials / "seal-2026"
     seal.touch(0o600)

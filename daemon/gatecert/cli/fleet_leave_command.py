@@ -11,7 +11,13 @@ from gatecert.challenge.solver import LeftoverCleaner
 from gatecert.cli.context import Wait  # noqa: TC001 - Typer reads it
 from gatecert.cli.fleet_export_command import export_files
 from gatecert.cli.fleet_host_store import open_member
-from gatecert.cli.fleet_owner_command import Database, checked_name, fleet_section, owner_login
+from gatecert.cli.fleet_owner_command import (
+    Database,
+    checked_name,
+    fleet_section,
+    not_empty,
+    owner_login,
+)
 from gatecert.cli.options import options
 from gatecert.cli.output import show_lines
 from gatecert.errors import StateError
@@ -39,6 +45,7 @@ def leave(
         typer.Option(
             "--cluster",
             metavar="CLUSTER",
+            callback=not_empty,
             help="Cluster of the hosts to remove. Default: that of the configuration.",
         ),
     ] = "",

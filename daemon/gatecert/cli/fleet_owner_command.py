@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gatecert.cli.context import read_configuration
+from gatecert.cli.context import readable_configuration
+from gatecert.cli.options import options
 from gatecert.cli.output import show_lines, show_text
 from gatecert.config.names import safe_name
 from gatecert.config.values import BadValueError
@@ -19,11 +20,25 @@ if TYPE_CHECKING:
     from gatecert.config.schema import Configuration, FleetSettings
     from gatecert.store.postgres.owner import NewHost, Owner
 
+
+def not_empty(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    """Refuse an empty value, which a shell variable that is not set leaves.
+
+    Raises:
+        typer.BadParameter: It was written on the command line.
+    """
+    source = context.get_parameter_source(parameter.name or "")
+    if not value and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("is empty; set the shell variable, or leave the option out")
+    return value
+
+
 Database = Annotated[
     str,
     typer.Option(
         "--database",
         metavar="URL",
+        callback=not_empty,
         help="Login of the owner, without a password. Default: the database of the configuration.",
     ),
 ]
@@ -64,7 +79,10 @@ def init(
     cluster: Annotated[
         str,
         typer.Option(
-            "--cluster", metavar="CLUSTER", help="Name. Default: that of the configuration."
+            "--cluster",
+            metavar="CLUSTER",
+            callback=not_empty,
+            help="Name. Default: that of the configuration.",
         ),
     ] = "",
     ring: Annotated[
@@ -85,24 +103,38 @@ def init(
     for host, former in zip(new, owner.add_hosts(name, new), strict=True):
         role = f"{host.role} (was {former})" if former else host.role
         show_lines(f"host {host.name} of cluster {name}, ring {host.ring}: role {role}")
-    show_lines("pg_hba.conf of each server needs: hostssl all +gatecert_host all cert")
+    show_lines(
+        "pg_hba.conf of each server needs, in front of other lines: "
+        f"hostssl {owner.database} +gatecert_host all cert"
+    )
 
 
 def _migrate(owner: Owner) -> None:
     before, after = owner.migrate()
+    schema = f"database {owner.database}: schema {after}"
     if before == after:
-        show_lines(f"schema {after} is up to date")
+        show_lines(f"{schema} is up to date")
     else:
-        show_lines(f"schema {after}, migrated from {before}" if before else f"schema {after}, new")
+        show_lines(f"{schema}, migrated from {before}" if before else f"{schema}, new")
 
 
 def fleet_section(context: typer.Context, otherwise: str) -> FleetSettings:
     """Return the section of the configuration.
 
+    Args:
+        context: The context of the command.
+        otherwise: What to do on a host without the section.
+
     Raises:
-        WrongUsageError: There is none.
+        WrongUsageError: There is none, or no configuration that this user may read.
     """
-    return required_fleet(read_configuration(context), otherwise)
+    configuration = readable_configuration(context)
+    if configuration is None:
+        raise WrongUsageError(
+            f"{options(context).config} does not exist, or this user may not read it",
+            fix=f"{otherwise}, or name the file with -c",
+        )
+    return required_fleet(configuration, otherwise)
 
 
 def required_fleet(configuration: Configuration, otherwise: str = "") -> FleetSettings:

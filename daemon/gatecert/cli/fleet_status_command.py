@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gatecert.cli.context import read_configuration, readable_configuration
+from gatecert.cli.fleet_owner_command import not_empty
 from gatecert.cli.fleet_status_report import FleetAuthority, overview_document, show_overview
 from gatecert.cli.output import show_text
 from gatecert.config.schema.rate_limit_settings import LimitSettings
@@ -32,6 +33,7 @@ def status(
         typer.Option(
             "--database",
             metavar="URL",
+            callback=not_empty,
             help="Login of an observer or of the owner, without a password, to see the whole "
             "fleet. Default: the login of this host, which sees its cluster.",
         ),

@@ -41,6 +41,12 @@ OF_THE_OWNER = "the configuration has no fleet (add it as docs/fleet.md shows, o
         ("leave gw-a", f"{OF_THE_OWNER} and --cluster)"),
         ("leave --cluster hq", "name the hosts to remove behind gatecert fleet leave"),
         ("leave gw/a --cluster hq", "gw/a"),
+        ("leave gw-a --cluster=", "is empty; set the shell variable"),
+        ("init gw-a --cluster= --database postgresql:///gatecert", "'--cluster': is empty; set"),
+        ("init gw-a --cluster hq --database=", "'--database': is empty; set"),
+        ("migrate --database=", "'--database': is empty; set"),
+        ("pause --database=", "'--database': is empty; set"),
+        ("status --database=", "'--database': is empty; set"),
     ],
 )
 def test_it_says_so_and_writes_nothing(
@@ -90,3 +96,23 @@ def test_a_named_configuration_that_the_owner_may_not_see_is_an_error(tmp_path: 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"gatecert: {named}: cannot be read: permission denied")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "fix"),
+    [
+        (f"init gw-z --database {NO_SERVER}", "name --database, --cluster and the hosts"),
+        (f"leave gw-z --database {NO_SERVER}", "name --database and --cluster"),
+        ("migrate", "name --database"),
+        ("resume", "name --database"),
+    ],
+)
+def test_without_a_configuration_the_owner_is_told_what_to_name(
+    tmp_path: Path, command: str, fix: str
+) -> None:
+    done = run_beside_secret_files(tmp_path, "fleet", *command.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"gatecert: {tmp_path / 'config.yaml'} does not exist, or this user may not read it "
+        f"({fix}, or name the file with -c)\n"
+    )

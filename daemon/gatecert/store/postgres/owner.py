@@ -70,7 +70,10 @@ class Owner:
         usual: Parameters of libpq.
 
     Raises:
-        WrongUsageError: They are no parameters, or contain a password.
+        WrongUsageError: They are no parameters, contain a password, or name no database.
+
+    Attributes:
+        database: The name of the database.
     """
 
     def __init__(self, written: str, usual: Mapping[str, str]) -> None:
@@ -84,6 +87,11 @@ class Owner:
             raise WrongUsageError(
                 "every user of this host can read a password on the command line",
                 fix="leave it out of --database, and write it to ~/.pgpass",
+            )
+        self.database = str(given.get("dbname") or "")
+        if not self.database:
+            raise WrongUsageError(
+                "--database names no database of the server", fix=f"write it as in {EXAMPLE}"
             )
         self._parameters = {**DEFAULTS, **given}
 
