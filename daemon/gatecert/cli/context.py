@@ -38,7 +38,10 @@ Names = Annotated[
 Wait = Annotated[
     float,
     typer.Option(
-        "--wait", metavar="SECONDS", help="How long to wait for a gateway that is locked."
+        "--wait",
+        metavar="SECONDS",
+        min=0,
+        help="How long to wait for a gateway that is locked.",
     ),
 ]
 

@@ -31,7 +31,10 @@ def pause(
     Logs in as the owner, as gatecert fleet migrate does. Gateways keep their certificates.
     """
     halt = _owner(context, database).pause(clean(reason, LONGEST_REASON))
-    show_lines(*_halted(halt), "only certificates that end within a day are still renewed")
+    show_lines(
+        *_halted(halt, "paused", "brake"),
+        "only certificates that end within a day are still renewed",
+    )
     show_lines("to end it: gatecert fleet resume")
 
 
@@ -45,14 +48,14 @@ def resume(context: typer.Context, *, database: Database = "") -> None:
     if halt.since is None:
         show_lines("the fleet was not halted; what roll-backs have stopped goes on")
     else:
-        show_lines(*_halted(halt), "all hosts go on")
+        show_lines(*_halted(halt, "was paused", "brake was on"), "all hosts go on")
 
 
-def _halted(halt: FleetHalt) -> list[str]:
-    """Return a line for each reason for which the fleet is halted."""
+def _halted(halt: FleetHalt, paused: str, brake: str) -> list[str]:
+    """Return a line for each reason for which the fleet is or was halted."""
     reasons = (
-        ("paused", halt.paused_since, halt.pause_reason),
-        ("brake", halt.brake_since, halt.brake_reason),
+        (paused, halt.paused_since, halt.pause_reason),
+        (brake, halt.brake_since, halt.brake_reason),
     )
     return [
         f"{what} since {instant(since)}" + (f": {reason}" if reason else "")

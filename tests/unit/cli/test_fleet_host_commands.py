@@ -41,6 +41,8 @@ OF_THE_OWNER = "the configuration has no fleet (add it as docs/fleet.md shows, o
         ("leave gw-a", f"{OF_THE_OWNER} and --cluster)"),
         ("leave --cluster hq", "name the hosts to remove behind gatecert fleet leave"),
         ("leave gw/a --cluster hq", "gw/a"),
+        ("join --wait -1", "'--wait': Input should be greater than or equal to 0"),
+        ("join --wait nan", "'--wait': Input should be greater than or equal to 0"),
         ("leave gw-a --cluster=", "is empty; set the shell variable"),
         ("init gw-a --cluster= --database postgresql:///gatecert", "'--cluster': is empty; set"),
         ("init gw-a --cluster hq --database=", "'--database': is empty; set"),
