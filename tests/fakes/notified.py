@@ -19,6 +19,7 @@ class Fate(Enum):
     ACCEPTED = auto()
     REFUSED = auto()
     LOST = auto()  # nothing arrives, nobody knows
+    PARTIAL = auto()  # one of two URLs accepts it
     UNANSWERED = auto()  # it arrives, nobody knows
     CRASH_BEFORE = auto()  # of the monitor
     CRASH_AFTER = auto()
@@ -42,7 +43,7 @@ class Notified:
         self.attempts.append(message.id)
         if fate is Fate.CRASH_BEFORE:
             raise CrashError
-        if fate in {Fate.ACCEPTED, Fate.UNANSWERED, Fate.CRASH_AFTER}:
+        if fate in {Fate.ACCEPTED, Fate.PARTIAL, Fate.UNANSWERED, Fate.CRASH_AFTER}:
             self.arrived.append(message.document)
         if fate is Fate.CRASH_AFTER:
             raise CrashError
@@ -51,6 +52,7 @@ class Notified:
             problem="" if fate is Fate.ACCEPTED else "it does not work",
             fix="" if fate is Fate.ACCEPTED else "repair it",
             refused=fate is Fate.REFUSED,
+            urls=("ab",) if fate is Fate.PARTIAL else (),
         )
 
     @property

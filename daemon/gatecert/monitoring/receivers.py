@@ -7,7 +7,8 @@ within a day of its recovery has to be over for longer each time, so that a gate
 few minutes soon stays told as failing.
 
 One message is outgoing at a time. The problems that it carries are marked, and everything that
-happens meanwhile waits for the next one.
+happens meanwhile waits for the next one. Of a receiver with several URLs, one that does not work
+holds up the others for a few attempts only.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ LONGER: Final = 4  # times, for each return
 LONGEST_CALM: Final = timedelta(hours=1)
 FIRST_PAUSE: Final = timedelta(minutes=1)  # after an attempt that failed
 LONGEST_PAUSE: Final = timedelta(hours=1)
+MOST_PARTIAL: Final = 5  # failures; from then on, what some URLs have accepted counts as told
 
 
 @dataclass(slots=True)
@@ -209,17 +211,22 @@ class Receiver:
         """Note that the outgoing message was accepted; return whether it failed before."""
         state = self.state
         failed = bool(state.failures)
+        self._conclude(now)
+        state.failures, state.failing_since = 0, None
+        state.problem = state.fix = ""
+        self.look(now)
+        return failed
+
+    def _conclude(self, now: datetime) -> None:
+        """Note that what the outgoing message says is told."""
+        state = self.state
         for key, each in list(state.told.items()):
             if each.carried is not None and not self._is_known(each, now):
                 del state.told[key]
         for key, recovery in list(state.recovered.items()):
             if now - recovery.at > LATELY:
                 del state.recovered[key]
-        state.outgoing, state.told_at = None, now
-        state.failures, state.failing_since, state.next_at = 0, None, None
-        state.problem = state.fix = ""
-        self.look(now)
-        return failed
+        state.outgoing, state.told_at, state.next_at = None, now, None
 
     def failed(
         self,
@@ -238,7 +245,8 @@ class Receiver:
             now: The current time.
             refused: Whether nobody can have got the message in this attempt. If that was the first
                 one, the next message says anew what is wrong by then.
-            accepted: Digests of the URLs that have accepted it.
+            accepted: Digests of the URLs that have accepted it. After a few failures, that is
+                enough; the others lack this message, and get the next one.
         """
         state = self.state
         state.failures += 1
@@ -251,6 +259,8 @@ class Receiver:
             state.outgoing = replace(state.outgoing, accepted=tuple(known))
         if refused and not self._is_repeated and not (state.outgoing and state.outgoing.accepted):
             self._withdraw()
+        elif state.outgoing and state.outgoing.accepted and state.failures >= MOST_PARTIAL:
+            self._conclude(now)
         self.look(now)
         return state.failures == 1
 

@@ -240,6 +240,23 @@ def test_a_dead_receiver_is_tried_at_growing_intervals(
     assert scene.measured[-1] == ("notifications_total delivered", 1.0)
 
 
+def test_one_dead_url_keeps_nothing_from_the_others(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, PLAN, *[Fate.PARTIAL] * 6)
+    scene.monitor.seen(failing("a"))
+    scene.passes(10 * MINUTE)
+    scene.monitor.seen(unserved("b"))
+    assert scene.passes(5 * MINUTE) == []
+    scene.passes(5 * MINUTE)
+    assert [said[1:] for said in scene.notified.said] == [("a", "failed"), ("b", "not-served")]
+    assert len(scene.notified.attempts) == 6  # five, and one with the next message
+    assert scene.status.problem == "it does not work"
+    assert scene.status.failing_since == START + MINUTE
+    scene.monitor.seen(gateway("a"))
+    scene.passes(HOUR)
+    assert scene.notified.titles[-1] == "gatecert: recovered: a"
+    assert not scene.status.problem
+
+
 def test_a_message_that_may_have_arrived_is_repeated_as_it_was(tmp_path: Path) -> None:
     scene = Scene(tmp_path, PLAN, Fate.UNANSWERED, Fate.REFUSED)
     scene.monitor.seen(failing("a"))
