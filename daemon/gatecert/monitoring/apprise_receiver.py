@@ -33,6 +33,7 @@ LONGEST_REASON: Final = 300
 _UNSENT: Final = re.compile(
     r"\[Errno (?:-\d+|101|111|113)\]|\((?:4|5)\d\d, b|error=[34]\d\d|Authentication"
 )
+_SENT: Final = "Sent "  # of every service of Apprise, for each recipient
 
 
 def notify(
@@ -47,7 +48,7 @@ def notify(
         urls: Where to.
         message: What is sent.
         done: Digests of the URLs that have accepted it.
-        accepted: Is told the digest of each other one that does.
+        accepted: Is told the digest of each other one that does, if only for one of its recipients.
     """
     try:
         import apprise  # noqa: PLC0415 - an extra
@@ -70,6 +71,9 @@ def notify(
                 unsent = False
             else:
                 reason = _reason(log, url)
+                if any(line.startswith(_SENT) for line in log):
+                    accepted(digest)  # some of its recipients have it, and must not get it again
+                    unsent = False
                 unsent = unsent and bool(_UNSENT.search(reason))
                 problems.append(f"{where} did not accept it{': ' if reason else ''}{reason}")
     if not problems:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from gatecert.monitoring.apprise_receiver import digest_of, notify, redacted
+from harness.mailbox import Mailbox
 
 MESSAGE = {"id": "1", "title": "t", "text": "x", "severity": "critical"}
 MAIL = "mailtos://ops%40x:s3cr%2Fet@mail.example.com:587/to@example.com?from=a@example.com&k=T0KEN"
@@ -60,3 +61,18 @@ def test_what_was_accepted_is_not_sent_again() -> None:
     assert notify([url], MESSAGE, {digest_of(url, "1")}, told.append).accepted
     assert not told
     assert digest_of(url, "1") != digest_of(url, "2")
+
+
+@NO_IMGHDR
+@pytest.mark.enable_socket
+@pytest.mark.parametrize("recipients", ["to@example.com,gone@example.com", "gone@example.com"])
+def test_a_url_counts_as_told_if_one_of_its_recipients_is(recipients: str) -> None:
+    told: list[str] = []
+    with Mailbox() as mailbox:
+        mailbox.refuses = {"gone@example.com"}
+        url = mailbox.url_to(recipients)
+        answer = notify([url], MESSAGE, (), told.append)
+    assert not answer.accepted
+    assert "no such user" in answer.problem
+    assert answer.refused == (not mailbox.mails)
+    assert told == [digest_of(url, "1")] * len(mailbox.mails)
