@@ -183,7 +183,7 @@ NOTIFICATIONS: Final = Family(
 )
 RECEIVER_UP: Final = Family(
     "gatecert_notification_receiver_up",
-    "Whether the receiver accepted the last notification, or was not tried yet.",
+    "Whether the receiver accepted the last notification, or none waits for it.",
     ("receiver",),
 )
 

@@ -123,6 +123,18 @@ class ReceiverState:
     problem: str = ""
     fix: str = ""
 
+    @property
+    def has_problem(self) -> bool:
+        """Tell whether the last attempt failed, and that still matters.
+
+        It does not if the message was withdrawn and everything in it is over: then nothing waits,
+        and no later attempt shows that the receiver works.
+        """
+        if self.failing_since is None:
+            return False
+        is_partial = self.told_at is not None and self.told_at >= self.failing_since
+        return is_partial or self.outgoing is not None or bool(self.told)
+
 
 @dataclass(slots=True)
 class NotificationState:

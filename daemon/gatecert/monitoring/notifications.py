@@ -293,9 +293,9 @@ def receiver_statuses(receivers: Iterable[Receiver], now: datetime) -> tuple[Rec
                 each.plan.name,
                 state.told_at,
                 int(waits),
-                state.problem,
-                state.fix,
-                state.failing_since,
+                state.problem if state.has_problem else "",
+                state.fix if state.has_problem else "",
+                state.failing_since if state.has_problem else None,
                 next_at if waits else None,
             )
         )

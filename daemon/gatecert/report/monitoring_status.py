@@ -34,7 +34,7 @@ class ReceiverStatus:
     Attributes:
         told_at: When it accepted a message last; None for never.
         waiting: Messages that it has not accepted yet.
-        problem: Why the last attempt failed, one line; empty if it did not.
+        problem: Why the last attempt failed, one line; empty if it did not, or nothing waits.
         fix: What to do about it.
         failing_since: When the first of the failed attempts was.
         next_at: When the next attempt is.

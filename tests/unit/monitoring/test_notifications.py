@@ -240,6 +240,20 @@ def test_a_dead_receiver_is_tried_at_growing_intervals(
     assert scene.measured[-1] == ("notifications_total delivered", 1.0)
 
 
+def test_a_dead_receiver_has_no_problem_once_nothing_waits(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, PLAN, *[Fate.REFUSED] * 3)
+    scene.monitor.seen(failing())
+    scene.passes(2 * MINUTE)
+    scene.start()  # before it is described again, too
+    assert scene.status.problem == "it does not work"
+    scene.monitor.seen(failing())
+    scene.passes(3 * MINUTE)
+    assert scene.status.problem == "it does not work"
+    scene.monitor.seen(gateway("boston"))
+    assert scene.passes(DAY) == []
+    assert scene.status == ReceiverStatus("ops")
+
+
 def test_one_dead_url_keeps_nothing_from_the_others(tmp_path: Path) -> None:
     scene = Scene(tmp_path, PLAN, *[Fate.PARTIAL] * 6)
     scene.monitor.seen(failing("a"))
@@ -255,6 +269,16 @@ def test_one_dead_url_keeps_nothing_from_the_others(tmp_path: Path) -> None:
     scene.passes(HOUR)
     assert scene.notified.titles[-1] == "gatecert: recovered: a"
     assert not scene.status.problem
+
+
+def test_a_dead_url_stays_a_problem_when_all_is_over(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, PLAN, *[Fate.PARTIAL] * 6)
+    scene.monitor.seen(failing())
+    scene.passes(HOUR)
+    scene.monitor.seen(gateway("boston"))
+    scene.passes(HOUR)
+    assert scene.notified.titles[-1] == "gatecert: recovered: boston"
+    assert scene.status.problem == "it does not work"
 
 
 def test_a_message_that_may_have_arrived_is_repeated_as_it_was(tmp_path: Path) -> None:
