@@ -81,17 +81,24 @@ class Past:
     Attributes:
         proven: Fingerprint of the certificate that its listeners were last proven to serve.
         pointed_here: Whether its names have pointed at it.
+        hostname: The first of these names; empty if an earlier version did not record it.
     """
 
     proven: str = ""
     pointed_here: bool = False
+    hostname: str = ""
 
     def with_status(self, status: GatewayStatus) -> Past:
         """Return the past of the next status."""
         return Past(
             status.fingerprint if status.served else self.proven,
-            self.pointed_here or status.points_here is True,
+            status.points_here is True or self.has_pointed_here(status.hostname),
+            status.hostname,
         )
+
+    def has_pointed_here(self, hostname: str) -> bool:
+        """Tell whether this name pointed here; one that was configured before does not count."""
+        return self.pointed_here and self.hostname in {"", hostname}
 
 
 def problems(
@@ -174,7 +181,7 @@ def _rolled_back(status: GatewayStatus) -> Iterator[Problem]:
 
 
 def _name_moved(status: GatewayStatus, past: Past) -> Iterator[Problem]:
-    if status.points_here is not False or not past.pointed_here:
+    if status.points_here is not False or not past.has_pointed_here(status.hostname):
         return
     words = f"{status.hostname} no longer points at this gateway"
     error = status.last_error

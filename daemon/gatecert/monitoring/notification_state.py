@@ -154,7 +154,11 @@ def encode(state: NotificationState) -> bytes:
     document = {
         "schema": SCHEMA,
         "gateways": {
-            name: {"proven": past.proven, "pointed_here": past.pointed_here}
+            name: {
+                "proven": past.proven,
+                "pointed_here": past.pointed_here,
+                "hostname": past.hostname,
+            }
             for name, past in state.gateways.items()
         },
         "receivers": {name: _receiver(each) for name, each in state.receivers.items()},
@@ -177,7 +181,11 @@ def decode(data: bytes) -> NotificationState:
         raise DamagedRecordError("its schema is not known to this gatecert")
     return NotificationState(
         {
-            name: Past(each.get("proven", str), each.get("pointed_here", bool))
+            name: Past(
+                each.get("proven", str),
+                each.get("pointed_here", bool),
+                each.optional("hostname", str) or "",
+            )
             for name, each in record.records("gateways")
         },
         {name: _read_receiver(each) for name, each in record.records("receivers")},

@@ -128,6 +128,17 @@ def test_a_name_has_moved_only_if_it_was_here() -> None:
     assert not found(gateway("a", points_here=None), past)
 
 
+def test_a_name_that_was_changed_in_the_configuration_has_not_moved() -> None:
+    past = UNTOUCHED.with_status(gateway("a", points_here=True))
+    renamed = gateway("a", hostname="b.example.com", points_here=False)
+    assert not found(renamed, past)
+    later = past.with_status(renamed)
+    assert not found(renamed, later)
+    assert found(gateway("a", points_here=False), replace(past, hostname=""))  # an older record
+    here = later.with_status(replace(renamed, points_here=True))
+    assert Event.NAME_MOVED in found(renamed, here)
+
+
 @pytest.mark.parametrize(
     ("lifetime", "left", "severity"),
     [

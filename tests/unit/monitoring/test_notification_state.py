@@ -35,7 +35,7 @@ TOLD = Told(
     returns=1,
 )
 STATE = NotificationState(
-    {"boston": Past("ab", pointed_here=True)},
+    {"boston": Past("ab", pointed_here=True, hostname="boston.example.com")},
     {
         "ops": ReceiverState(
             {("boston", Event.DRIFT): TOLD},
@@ -73,6 +73,11 @@ def test_a_later_version_may_write_more() -> None:
     assert decode(changed(later=1, receivers__ops__later=[])) == STATE
 
 
+def test_an_earlier_version_wrote_no_hostname() -> None:
+    older = changed(gateways__boston={"proven": "ab", "pointed_here": True})
+    assert decode(older).gateways == {"boston": Past("ab", pointed_here=True)}
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -85,6 +90,7 @@ def test_a_later_version_may_write_more() -> None:
         changed(schema=True),
         changed(gateways=[]),
         changed(gateways__boston={"proven": 1, "pointed_here": True}),
+        changed(gateways__boston__hostname=1),
         changed(receivers__ops=None),
         changed(receivers__ops__failures="3"),
         changed(receivers__ops__next_at="soon"),
