@@ -111,6 +111,8 @@ class ReceiverState:
         next_at: Before which there is no other attempt; None if the last one was accepted.
         problem: Why the last attempt failed; empty if it did not.
         fix: What to do about it.
+        identity: Digest of the receiver's kind, file and command; empty if an earlier version did
+            not record it.
     """
 
     told: dict[tuple[str, Event], Told] = field(default_factory=dict)
@@ -122,6 +124,7 @@ class ReceiverState:
     next_at: datetime | None = None
     problem: str = ""
     fix: str = ""
+    identity: str = ""
 
     @property
     def has_problem(self) -> bool:
@@ -213,6 +216,7 @@ def _receiver(state: ReceiverState) -> dict[str, object]:
         "next_at": _time(state.next_at),
         "problem": state.problem,
         "fix": state.fix,
+        "identity": state.identity,
     }
 
 
@@ -258,6 +262,7 @@ def _read_receiver(record: _Record) -> ReceiverState:
         record.time("next_at"),
         record.get("problem", str),
         record.get("fix", str),
+        record.optional("identity", str) or "",
     )
 
 

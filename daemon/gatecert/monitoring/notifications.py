@@ -11,6 +11,8 @@ restart is better than not told of a disk that is full.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import logging
 import secrets
 import socket
@@ -89,10 +91,8 @@ class Notifications:
         self._host = host or socket.gethostname()
         known = read_state(self._path)
         self._past = known.gateways
-        self._receivers = {
-            plan.name: Receiver(plan, _kept(plan, known.receivers.get(plan.name)), zone)
-            for plan in receivers
-        }
+        kept = _kept(receivers, known.receivers)
+        self._receivers = {plan.name: Receiver(plan, kept[plan.name], zone) for plan in receivers}
         self._statuses: dict[str, GatewayStatus] = {}
         self._looks: list[tuple[datetime, str]] = []  # a heap, when time alone changes something
         self._look_at: dict[str, datetime | None] = {}
@@ -302,12 +302,32 @@ def receiver_statuses(receivers: Iterable[Receiver], now: datetime) -> tuple[Rec
     return tuple(found)
 
 
-def _kept(plan: ReceiverPlan, state: ReceiverState | None) -> ReceiverState:
-    """Return what a receiver was told, of the events that it is still told of."""
-    if state is None:
-        return ReceiverState()
-    state.told = {key: each for key, each in state.told.items() if key[1] in plan.events}
-    return state
+def _kept(
+    plans: Sequence[ReceiverPlan], known: Mapping[str, ReceiverState]
+) -> dict[str, ReceiverState]:
+    """Return what each receiver was told, of the events that it is still told of.
+
+    A name alone does not make it the same one: by default, it is that of a place in the
+    configuration, where another receiver may be by now.
+    """
+    left, kept = dict(known), {}
+    for plan in plans:
+        if plan.name in left and left[plan.name].identity in {"", _identity(plan)}:
+            kept[plan.name] = left.pop(plan.name)
+    for plan in plans:
+        same = [name for name, each in left.items() if each.identity == _identity(plan)]
+        if plan.name not in kept:
+            kept[plan.name] = left.pop(same[0]) if same else ReceiverState()
+        state = kept[plan.name]
+        state.identity = _identity(plan)
+        state.told = {key: each for key, each in state.told.items() if key[1] in plan.events}
+    return kept
+
+
+def _identity(plan: ReceiverPlan) -> str:
+    """Return a digest of what a receiver is, whatever its name."""
+    what = json.dumps((plan.kind, plan.file, plan.command))
+    return hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def _new_id() -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ STATE = NotificationState(
             NOW + DAY,
             "it hangs",
             "repair it",
+            "c0ffee",
         ),
         "idle": ReceiverState(),
     },
@@ -73,9 +75,11 @@ def test_a_later_version_may_write_more() -> None:
     assert decode(changed(later=1, receivers__ops__later=[])) == STATE
 
 
-def test_an_earlier_version_wrote_no_hostname() -> None:
-    older = changed(gateways__boston={"proven": "ab", "pointed_here": True})
-    assert decode(older).gateways == {"boston": Past("ab", pointed_here=True)}
+def test_an_earlier_version_wrote_less() -> None:
+    past = {"proven": "ab", "pointed_here": True}
+    older = decode(changed(gateways__boston=past, receivers__ops__identity=None))
+    assert older.gateways == {"boston": Past("ab", pointed_here=True)}
+    assert older.receivers["ops"] == replace(STATE.receivers["ops"], identity="")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +97,7 @@ def test_an_earlier_version_wrote_no_hostname() -> None:
         changed(gateways__boston__hostname=1),
         changed(receivers__ops=None),
         changed(receivers__ops__failures="3"),
+        changed(receivers__ops__identity=3),
         changed(receivers__ops__next_at="soon"),
         changed(receivers__ops__next_at="0001-01-01T00:00:00+14:00"),
         changed(receivers__ops__outgoing={"id": "1"}),

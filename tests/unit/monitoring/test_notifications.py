@@ -329,6 +329,45 @@ def test_a_gateway_that_is_no_longer_configured_is_forgotten(scene: Scene) -> No
     assert known_state(scene.directory / FILE_NAME).gateways.keys() == {"a"}
 
 
+def test_a_receiver_keeps_its_memory_at_another_place(tmp_path: Path) -> None:
+    def monitor(*plans: ReceiverPlan) -> None:
+        async def deliver(plan: ReceiverPlan, message: Outgoing) -> Answer:
+            told.append(f"{plan.name} {plan.command[0]} {message.document['title']}")
+            return Answer(accepted=plan.command != ("ill",), problem="it does not work")
+
+        running = Notifications(plans, tmp_path, clock, deliver=deliver, host="vpn1")
+        running.seen(failing())
+        clock.time += MINUTE
+        asyncio.run(running.run_due())
+
+    told: list[str] = []
+    clock = Clock()
+    well = replace(PLAN, name="command-1", command=("well",))
+    ill = replace(PLAN, name="command-2", command=("ill",))
+    monitor(well, ill)
+    assert [each.partition(" gatecert:")[0] for each in told] == ["command-1 well", "command-2 ill"]
+    told.clear()
+    monitor(replace(ill, name="command-1"), replace(well, name="command-2"))
+    assert [each.partition(" gatecert:")[0] for each in told] == ["command-1 ill"]
+    told.clear()
+    monitor(replace(PLAN, name="command-1", command=("new",)))
+    assert [each.partition(" gatecert:")[0] for each in told] == ["command-1 new"]
+    states = known_state(tmp_path / FILE_NAME).receivers
+    assert [(name, each.told_at) for name, each in states.items()] == [("command-1", clock.time)]
+
+
+def test_a_receiver_of_an_earlier_version_is_known_by_its_name(scene: Scene) -> None:
+    scene.monitor.seen(failing())
+    scene.passes(HOUR)
+    path = scene.directory / FILE_NAME
+    record = json.loads(path.read_bytes())
+    del record["receivers"]["ops"]["identity"]
+    path.write_text(json.dumps(record), "utf-8")
+    scene.start()
+    scene.monitor.seen(failing())
+    assert scene.passes(HOUR) == []
+
+
 def test_a_damaged_record_is_set_aside_and_all_is_told_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
