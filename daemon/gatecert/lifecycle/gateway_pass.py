@@ -75,6 +75,7 @@ class Occasion:
 
 ROUTINE = Occasion()
 UNFINISHED_PAUSE = timedelta(minutes=1)
+IN_ORDER_AGAIN = "what had failed is in order again"
 
 
 class Weight(IntEnum):
@@ -137,6 +138,7 @@ class Pass:
     Attributes:
         outcomes: How each stage ended, in order.
         is_unfinished: Whether an error ended the pass before its last stage.
+        is_complete: Whether every stage has ended, which a command that does one thing never says.
         client_cas_failed: Whether the client CAs could not be looked after.
         lease: The right to order, which is held in `ordering` only.
     """
@@ -147,6 +149,7 @@ class Pass:
         self.occasion = occasion
         self.outcomes: list[tuple[Weight, Outcome]] = []
         self.is_unfinished = False
+        self.is_complete = False
         self.client_cas_failed = False
         self.lease: Lease = NoLease()
         # In Python 3.11, a cached_property lets only one pass at a time fill it.
@@ -469,9 +472,13 @@ class Pass:
             if outcome.kind is not OutcomeKind.IDLE:
                 history = with_outcome(last.history, outcome)
                 self.update_host(outcome=outcome, history=history)
-            elif last.outcome and last.outcome.code == WorkerLostError.code:
-                self._forget_loss(last.outcome)
-                self.update_host(outcome=outcome)
+            elif last.outcome and last.outcome.kind is OutcomeKind.FAILED and self.is_complete:
+                is_lost = last.outcome.code == WorkerLostError.code
+                if is_lost:
+                    self._forget_loss(last.outcome)
+                if is_lost or (due.at > self.now() and not self._still_fails):
+                    well = replace(outcome, detail=IN_ORDER_AGAIN)
+                    self.update_host(outcome=well, history=with_outcome(last.history, well))
             if self.context.states.is_unsaved(self.target.name):
                 again = min(at, self.now() + STORAGE_PAUSE)
                 outcome = replace(outcome, wake_at=again)
@@ -481,6 +488,14 @@ class Pass:
             action = "none: the state is read again"
             outcome = replace(outcome, next_action=action, next_at=again, wake_at=again)
         return outcome
+
+    @property
+    def _still_fails(self) -> bool:
+        """Tell whether an attempt, a check or a deployment that failed is still to be repeated."""
+        state, records = self.state, (self.deployer.record, self.client_cas.record)
+        waits = state.host.obstruction is not None or state.host.database is not None
+        unproven = any(each.value is not None and each.value.error for each in records)
+        return waits or unproven or state.enrolment.failures > 0
 
     def _forget_loss(self, lost: Outcome) -> None:
         """Forget the loss of a process: nothing was due, so it has had no consequence.

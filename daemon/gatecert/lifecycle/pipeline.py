@@ -285,7 +285,7 @@ class Pipeline:
         if self._revocation.look(current):
             self._do_what_is_due(current)
         current.add(Weight.EXCHANGE, refused)
-        current.is_unfinished = False
+        current.is_unfinished, current.is_complete = False, True
         return self._report(current)
 
     def _finish(self, current: Pass, outcome: Outcome) -> Outcome:

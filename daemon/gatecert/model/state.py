@@ -188,8 +188,8 @@ class HostState:
         resolution: The last result of looking up the names.
         next_look: No look-up before this instant.
         obstruction: The condition that prevented the last order; not a failed attempt.
-        outcome: The last outcome other than idle.
-        history: The last outcomes other than idle, the latest first.
+        outcome: The last outcome other than idle; an idle one if what had failed is in order.
+        history: These outcomes, the latest first.
         expiry_notice: The last warning that an imported certificate expires, so that none repeats.
         authority_notices: The last warning that each client CA expires.
         ddns: The address records that gatecert keeps; None if it keeps none.

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from gatecert.report.gateway_status import GatewayStatus
 
 SUCCESSES: Final = frozenset(
-    {OutcomeKind.ENROLLED, OutcomeKind.RENEWED, OutcomeKind.IMPORTED, OutcomeKind.DEPLOYED}
+    {
+        OutcomeKind.ENROLLED,
+        OutcomeKind.RENEWED,
+        OutcomeKind.IMPORTED,
+        OutcomeKind.DEPLOYED,
+        OutcomeKind.IDLE,  # in the history: what had failed is in order again
+    }
 )
 
 

@@ -63,8 +63,8 @@ GATEWAY_FAMILIES: Final = {
     ),
     "last_attempt_success": _of_gateway(
         "gatecert_last_attempt_success",
-        "Whether the last attempt to obtain or deploy a certificate succeeded; absent before the "
-        "first.",
+        "Whether the last attempt to obtain or deploy a certificate succeeded, or what had failed "
+        "is in order again; absent before the first.",
     ),
     "failures": _of_gateway(
         "gatecert_consecutive_failures", "Failed attempts to obtain a certificate, in a row."

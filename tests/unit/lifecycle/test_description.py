@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.fakes.clock import MINUTE
+from tests.fakes.clock import DAY, MINUTE
 
 from gatecert.errors import AuthorityUnreachableError
 from gatecert.lifecycle.client_cas import ClientCAs
 from gatecert.lifecycle.description import describe
-from gatecert.model import OutcomeKind
+from gatecert.model import ClientAuthentication, OutcomeKind
+from gatecert.monitoring.gateway_values import gateway_values
 from gatecert.report.gateway_status import Condition
 
 if TYPE_CHECKING:
@@ -66,6 +67,44 @@ def test_an_idle_pass_is_seen_and_adds_nothing(world: World) -> None:
     assert world.attend().kind is OutcomeKind.IDLE
     (status,) = seen
     assert [each.kind for each in status.history] == [OutcomeKind.ENROLLED]
+
+
+def test_what_had_failed_is_seen_in_order_again(world: World) -> None:
+    world.target = replace(world.target, client_authentication=ClientAuthentication())
+    world.attend()
+    seen = watched(world)
+    path = world.current.client_cas.files.path
+    bundle = path.read_text()
+    path.write_text("garbage")
+    assert world.attend().kind is OutcomeKind.FAILED
+    assert gateway_values(seen[-1]).last_attempt_success is False
+    path.write_text(bundle)
+    for _ in range(2):
+        world.later(10 * MINUTE)
+        assert world.attend().kind is OutcomeKind.IDLE
+        assert gateway_values(seen[-1]).last_attempt_success is True
+        assert seen[-1].last_error is None
+        kinds = [each.kind for each in seen[-1].history]
+        assert kinds[:2] == [OutcomeKind.IDLE, OutcomeKind.FAILED]
+
+
+def test_a_failure_that_is_to_be_repeated_stays(world: World) -> None:
+    world.attend()
+    world.later(80 * DAY)
+    world.authority.trouble = AuthorityUnreachableError("no answer", fix="wait")
+    seen = watched(world)
+    assert world.attend().kind is OutcomeKind.FAILED
+    assert world.attend().kind is OutcomeKind.IDLE
+    assert gateway_values(seen[-1]).last_attempt_success is False
+    assert seen[-1].history == seen[0].history
+
+
+def test_a_command_that_does_nothing_ends_no_failure(world: World) -> None:
+    world.attend()
+    world.pipeline.count_loss(world.target, "it hangs")
+    current = world.current
+    current.finish(current.outcome(OutcomeKind.IDLE, "it is imported already"))
+    assert world.store.state("vpn").host.history[0].kind is OutcomeKind.FAILED
 
 
 def test_a_lost_worker_is_seen(world: World) -> None:

@@ -74,6 +74,7 @@ def test_nothing_is_known_of_an_empty_gateway() -> None:
         (0, (OutcomeKind.WAITING, OutcomeKind.BOOTSTRAPPED), None),
         (0, (OutcomeKind.RENEWED, OutcomeKind.FAILED), True),
         (0, (OutcomeKind.IDLE, OutcomeKind.DEPLOYED, OutcomeKind.FAILED), True),
+        (0, (OutcomeKind.IDLE, OutcomeKind.FAILED), True),
         (0, (OutcomeKind.WAITING, OutcomeKind.ROLLED_BACK, OutcomeKind.RENEWED), False),
         (2, (OutcomeKind.DEPLOYED, OutcomeKind.FAILED), False),
         (0, (OutcomeKind.IMPORTED,), True),
