@@ -9,6 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from harness.false_clock import false_clock
+from harness.pebble import Pebble
 from harness.pgbouncer import PgBouncer
 from harness.postgres import HOST
 from harness.waiting import wait_until
@@ -39,6 +40,10 @@ VERSION = """
 INSERT INTO version
   (cluster, gateway, generation, fingerprint, not_after, host, created, certificate, sealed_key)
 VALUES ('hq', 'vpn', 3, 'f', now(), 'gw-a', now() - interval '1 hour', 'c', '{}')
+"""
+ACCOUNT = """
+INSERT INTO account (cluster, authority, directory_url, url, sealed_key)
+VALUES ('hq', 'none', '{0}', '{0}/account', '{1}')
 """
 BEHIND = "UPDATE deployment SET generation = 2 WHERE host = 'gw-b'"
 
@@ -152,6 +157,24 @@ def test_a_key_that_no_sealing_key_opens(fleet: FleetDatabase, host: Diagnosed) 
     others = Fernet(Fernet.generate_key()).encrypt(b"key").decode()
     fleet.execute(VERSION.format(others), "SELECT 1")
     assert host.says("sealing-key-missing", "the key of generation 3 is sealed with") == ALL_WELL
+
+
+def test_an_account_that_no_sealing_key_opens_leaves_all_other_checks(
+    fleet: FleetDatabase, host: Diagnosed, servers: ExitStack, tmp_path: Path
+) -> None:
+    pebble = servers.enter_context(Pebble(tmp_path / "pebble", dns_server=f"{HOST}:1"))
+    authority = host.gatecert.configuration["authorities"]["none"]
+    authority |= {
+        "directory_url": pebble.directory_url,
+        "ca_bundle": str(pebble.https_certificate),
+        "trusted_roots": str(pebble.root),
+    }
+    host.gatecert.write()
+    assert host.findings().keys() == ALL_WELL
+    others = Fernet(Fernet.generate_key()).encrypt(b"key").decode()
+    fleet.execute(ACCOUNT.format(pebble.directory_url, others), "SELECT 1")
+    found = {each["code"] for each in host.gatecert.run("doctor", "--json").json()["findings"]}
+    assert found >= {"sealing-key-missing", *ALL_WELL}
 
 
 def test_no_server_answers(host: Diagnosed) -> None:

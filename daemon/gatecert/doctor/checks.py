@@ -134,6 +134,8 @@ ORDER: tuple[MachineCheck | GatewayCheck, ...] = (
             codes.AUTHORITY_INSECURE,
             codes.CLIENT_CERTIFICATE,
             codes.AUTHORITY,
+            codes.STATE_UNWRITABLE,
+            fleet_codes.SEALING_KEY_MISSING,
         ),
     ),
     MachineCheck(

@@ -88,7 +88,9 @@ class MachineFacts:
     storage: StateError | None = None
     free: int | None = None
     exposures: tuple[Exposure, ...] = ()
-    directory_reports: Mapping[str, DirectoryReport | AuthorityError] = field(default_factory=dict)
+    directory_reports: Mapping[str, DirectoryReport | AuthorityError | StateError] = field(
+        default_factory=dict
+    )
     missing: tuple[Problem, ...] = ()
     unworkable: tuple[Problem, ...] = ()
     open_listeners: tuple[OpenListener, ...] = ()
@@ -161,7 +163,7 @@ class GatewayFacts:
     situation: Situation
     live: StoredCertificate | None = None
     requests: tuple[KeyRequest, ...] = ()
-    directory_reports: tuple[DirectoryReport | AuthorityError, ...] = ()
+    directory_reports: tuple[DirectoryReport | AuthorityError | StateError, ...] = ()
     resolution: Resolution | ResolutionError | None = None
     behind_nat: bool = False
     limits: tuple[tuple[str, RemainingAllowance], ...] = ()

@@ -120,11 +120,11 @@ def gather_machine_facts(
     )
 
 
-def directory_report(authority: DirectorySource) -> DirectoryReport | AuthorityError:
+def directory_report(authority: DirectorySource) -> DirectoryReport | AuthorityError | StateError:
     """Return the directory of an authority, or why it cannot be used."""
     try:
         return authority.check_directory()
-    except AuthorityError as error:
+    except (AuthorityError, StateError) as error:  # the account is read as well
         return error
 
 
@@ -233,7 +233,7 @@ def domain_names(target: Target) -> tuple[str, ...]:
 def self_test_challenges(
     solvers: Mapping[str, Solver],
     target: Target,
-    directory_reports: Iterable[DirectoryReport | AuthorityError] = (),
+    directory_reports: Iterable[DirectoryReport | AuthorityError | StateError] = (),
     *,
     thorough: bool = False,
 ) -> tuple[ChallengeSelfTest, ...]:
@@ -263,7 +263,7 @@ def self_test_challenges(
 def _test_records(
     solver: RecordTester,
     test: SelfTest,
-    directory_reports: Iterable[DirectoryReport | AuthorityError],
+    directory_reports: Iterable[DirectoryReport | AuthorityError | StateError],
 ) -> Iterator[ChallengeSelfTest]:
     """Test records, once for each account if they depend on the account."""
     if not test.names:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from gatecert.acme.directory_check import DirectoryReport
 from gatecert.certificate.chain import CLOCK_SKEW
-from gatecert.doctor import codes
+from gatecert.doctor import codes, fleet_codes
 from gatecert.doctor.listener_checks import listener_finding
 from gatecert.errors import (
     AuthorityError,
     AuthorityUnreachableError,
     ClientCertificateError,
+    DatabaseError,
     DeadlineExceededError,
     ExternalAccountRequiredError,
     InsecureURLError,
+    SealingKeyMissingError,
+    StateError,
 )
 from gatecert.time_format import day, duration
 
@@ -95,13 +98,17 @@ def authorities(machine: MachineFacts) -> Iterator[Finding]:
     for report in machine.directory_reports.values():
         if isinstance(report, DirectoryReport):
             yield codes.AUTHORITY_OK.found(f"{report.label} answers with a valid directory")
-        else:
+        elif not isinstance(report, DatabaseError):  # a finding of the cluster
             yield directory_failure(report)
 
 
-def directory_failure(error: AuthorityError) -> Finding:
-    """Return the finding for an authority whose directory cannot be used."""
+def directory_failure(error: AuthorityError | StateError) -> Finding:
+    """Return the finding for an authority whose directory or account cannot be used."""
     match error:
+        case SealingKeyMissingError():
+            code = fleet_codes.SEALING_KEY_MISSING
+        case StateError():
+            code = codes.STATE_UNWRITABLE
         case InsecureURLError():
             code = codes.AUTHORITY_INSECURE
         case ClientCertificateError():

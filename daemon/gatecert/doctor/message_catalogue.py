@@ -13,6 +13,7 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from gatecert.doctor.checks import ORDER, MachineCheck
+from gatecert.doctor.fleet_codes import SEALING_KEY_MISSING
 from gatecert.doctor.finding import Code, Severity
 from gatecert.doctor.outcome_codes import OUTCOME_CODES
 from gatecert.outcome_kinds import OutcomeKind
@@ -81,7 +82,7 @@ def _of_kinds() -> Iterator[str]:
 def _of_codes() -> Iterator[str]:
     machine = {
         code.name for check in ORDER if isinstance(check, MachineCheck) for code in check.codes
-    }
+    } - {SEALING_KEY_MISSING.name}  # the journal has it of gateways only
     for name, code in catalogued_codes().items():
         meaning = _sentence(code.meaning)
         to_do = f"What to do: {code.fix}." if code.fix else "There is nothing to do."

@@ -57,6 +57,8 @@ from gatecert.errors import (
     ProfileMissingError,
     RecordNotVisibleError,
     ResolutionError,
+    SealingKeyMissingError,
+    StateError,
     StorageError,
     TermsNotAgreedError,
 )
@@ -150,7 +152,7 @@ def presenting(*, until: datetime) -> MachineFacts:
     return machine(directory_reports={"acme": report})
 
 
-def unreached(error: AuthorityError) -> MachineFacts:
+def unreached(error: AuthorityError | StateError) -> MachineFacts:
     return machine(directory_reports={"acme": error})
 
 
@@ -331,6 +333,8 @@ PROVOKED: list[tuple[Code, MachineFacts | GatewayFacts, str]] = [
     (codes.AUTHORITY_UNREACHABLE, unreached(DeadlineExceededError("slow")), "slow"),
     (codes.AUTHORITY_INSECURE, unreached(InsecureURLError("http")), "http"),
     (codes.AUTHORITY, unreached(AuthorityError("no", fix="ask")), "no"),
+    (codes.STATE_UNWRITABLE, unreached(StorageError("account damaged")), "account damaged"),
+    (fleet_codes.SEALING_KEY_MISSING, unreached(SealingKeyMissingError("sealed")), "sealed"),
     (codes.CLIENT_CERTIFICATE, unreached(ClientCertificateError("refused")), "refused"),
     (codes.CLIENT_CERTIFICATE_OK, presenting(until=NOW + 31 * DAY), "ends on 2026-12-24"),
     (codes.CLIENT_CERTIFICATE_ENDS_SOON, presenting(until=NOW + 29 * DAY), "ends on 2026-12-22"),

@@ -65,6 +65,7 @@ class BoundedConnection(psycopg.Connection):
             sslrootcert=str(login.ca_bundle),
             sslcert=str(login.certificate),
             sslkey=str(login.key),
+            sslpassword="-",
             sslcertmode="require",
             require_auth="none",
             gssencmode="disable",

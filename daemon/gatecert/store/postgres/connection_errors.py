@@ -65,7 +65,7 @@ KNOWN: Final = (  # the first that fits
         "correct the server's certificate, fleet.database.ca_bundle or fleet.database.hosts",
     ),
     _known(
-        "did not request",
+        "did not request|root certificate store",
         "asks for no client certificate",
         "set ssl_ca_file on the server, to the CA of the hosts' certificates",
     ),
@@ -96,8 +96,9 @@ KNOWN: Final = (  # the first that fits
     ),
     _known(
         "no pg_hba.conf entry|pg_hba.conf rejects",
-        "has no line in pg_hba.conf for the role {role}",
-        "add this host with gatecert fleet init, and hostssl {name} +gatecert_host all cert there",
+        "has no line in pg_hba.conf for the role {role} and the database {name}",
+        "correct fleet.database.name, or add this host with gatecert fleet init, and hostssl {name}"
+        " +gatecert_host all cert there",
     ),
     _known(
         "database .* does not exist",

@@ -18,6 +18,11 @@ LOGINS: Final = (  # what is wrong with a login, and what to do; empty: log in a
     ),
     (r"database .* does not exist", "create the database (createdb), or correct its name"),
     (
+        r"valid client certificate|certificate authentication",
+        "add sslcert=FILE and sslkey=FILE of the role to --database",
+    ),
+    (r"does not support SSL", "set ssl = on on the server"),
+    (
         r"certificate|root\.crt|sslrootcert",
         "name the server as its certificate does, and its CA: ?sslrootcert=FILE in --database",
     ),
