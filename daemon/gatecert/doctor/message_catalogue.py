@@ -13,8 +13,8 @@ import textwrap
 from typing import TYPE_CHECKING, Final
 
 from gatecert.doctor.checks import ORDER, MachineCheck
-from gatecert.doctor.fleet_codes import SEALING_KEY_MISSING
 from gatecert.doctor.finding import Code, Severity
+from gatecert.doctor.fleet_codes import SEALING_KEY_MISSING
 from gatecert.doctor.outcome_codes import OUTCOME_CODES
 from gatecert.outcome_kinds import OutcomeKind
 from gatecert.report.message_ids import message_id
