@@ -66,6 +66,7 @@ def enroll(  # noqa: PLR0913 - the options of the command
         typer.Option(
             "--wait",
             metavar="SECONDS",
+            min=0,
             help="How long to wait for one that is being changed.",
         ),
     ] = 60.0,
