@@ -154,7 +154,9 @@ def test_its_files_belong_to_no_generation_of_another_cluster(
 def test_a_host_whose_daemon_runs_stays(gatecert: Gatecert) -> None:
     with gatecert:
         gatecert.wait_for(FileStore(gatecert.state_directory).daemon_pid, "the daemon")
-        assert "stop the other daemon first" in failed(gatecert.run("fleet", "leave"), 3)
+        error = failed(gatecert.run("fleet", "leave"), 3)
+    assert "(daemon) uses" in error
+    assert "so gatecert fleet leave has changed nothing (systemctl stop gatecert, then" in error
 
 
 def test_the_owner_removes_hosts_and_their_roles(

@@ -51,7 +51,7 @@ def export(
     own = member.store.directory
     directory = own if to is None else _empty(to)
     targets = select_targets(member.application, names)
-    with nullcontext() if to else hold_state_directory(own):
+    with nullcontext() if to else hold_state_directory(own, "gatecert fleet export"):
         export_files(member, targets, directory, wait=wait)
     if to is None:
         config = options(context).config

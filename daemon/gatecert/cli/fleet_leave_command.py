@@ -81,7 +81,7 @@ def _leave(context: typer.Context, wait: float) -> None:
     member = open_member(context)
     database, place = member.store.database, member.store.place
     targets, names = member.enrolled, [target.name for target in member.enrolled]
-    with hold_state_directory(member.store.directory):
+    with hold_state_directory(member.store.directory, "gatecert fleet leave"):
         with database.transaction() as rows:
             others, open_orders = leaving.other_hosts(rows), leaving.with_open_orders(rows, names)
         _check_finished_by_others(others, open_orders)

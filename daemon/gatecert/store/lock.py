@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gatecert.container import fix_for
 from gatecert.deadline import Deadline
 from gatecert.errors import DaemonRunningError, LockTimeoutError, StorageError, clean
 from gatecert.outcome_kinds import Wait
@@ -62,12 +63,15 @@ class LockLease:
 
 
 @contextmanager
-def hold_state_directory(path: Path, state: Path, *, grace: float = PROBE_GRACE) -> Iterator[None]:
-    """Hold a state directory as its only daemon.
+def hold_state_directory(
+    path: Path, state: Path, *, command: str = "", grace: float = PROBE_GRACE
+) -> Iterator[None]:
+    """Hold a state directory as its only daemon, or while none may run.
 
     Args:
         path: The lock file.
         state: The state directory, for messages.
+        command: The command that needs it without a daemon; empty for the daemon itself.
         grace: Seconds to wait for another holder, which may be a probe.
 
     Raises:
@@ -78,11 +82,19 @@ def hold_state_directory(path: Path, state: Path, *, grace: float = PROBE_GRACE)
     try:
         if not _taken_within(descriptor, path, grace):
             other = _read_holder(descriptor)
+            if command:
+                raise DaemonRunningError(
+                    f"{other} uses {state}, so {command} has changed nothing",
+                    fix=fix_for(
+                        host="systemctl stop gatecert, then run it again",
+                        container="stop the daemon's container, then run it again",
+                    ),
+                )
             raise DaemonRunningError(
                 f"{other} already uses {state}, so this one does not start",
                 fix="stop the other daemon first, or set another state_directory",
             )
-        _write_holder(descriptor, path, "daemon")
+        _write_holder(descriptor, path, command or "daemon")
         yield
     finally:
         _release(descriptor)

@@ -36,8 +36,12 @@ LARGEST_SCHEDULE: Final = 64 << 20  # bytes; an entry has its name and some 100
 
 
 @contextmanager
-def hold_state_directory(directory: Path) -> Iterator[None]:
+def hold_state_directory(directory: Path, command: str = "") -> Iterator[None]:
     """Hold a state directory as its only daemon, after removing temporary files.
+
+    Args:
+        directory: The state directory.
+        command: The command that needs it without a daemon; empty for the daemon itself.
 
     Raises:
         DaemonRunningError: Another daemon holds it.
@@ -45,7 +49,7 @@ def hold_state_directory(directory: Path) -> Iterator[None]:
     """
     layout = Layout(directory.absolute())
     layout.make(layout.state)
-    with lock.hold_state_directory(layout.lock, layout.state):
+    with lock.hold_state_directory(layout.lock, layout.state, command=command):
         durable.sweep(layout.records)
         durable.sweep(layout.revocation_lists)
         sweep_shared(layout)

@@ -74,6 +74,26 @@ class TestDaemonLock:
             pass
         assert str(store.directory) in caught.value.message
 
+    def test_a_command_says_what_to_stop(
+        self, store: FileStore, other: subprocess.Popen[bytes]
+    ) -> None:
+        with (
+            pytest.raises(DaemonRunningError, match=f"process id {other.pid} ") as caught,
+            hold_state_directory(store.directory, "gatecert fleet leave"),
+        ):
+            pass
+        assert "gatecert fleet leave has changed nothing" in caught.value.message
+        assert caught.value.fix == "systemctl stop gatecert, then run it again"
+
+    def test_a_daemon_names_the_command_that_it_is_kept_out_by(self, store: FileStore) -> None:
+        path = store.directory / "lock"
+        with (
+            hold_state_directory(store.directory, "gatecert fleet leave"),
+            pytest.raises(DaemonRunningError, match=r"\(gatecert fleet leave\) already uses"),
+            lock.hold_state_directory(path, store.directory, grace=0.01),
+        ):
+            pass
+
     def test_a_lock_is_not_stale_after_kill_9(
         self, store: FileStore, other: subprocess.Popen[bytes]
     ) -> None:
