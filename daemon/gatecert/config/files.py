@@ -1,7 +1,7 @@
 """Checks of the files that a configuration names.
 
-No message repeats the name or contents of a secret file: somebody may have written the secret
-itself instead of a path.
+No message repeats the name or contents of a secret file, other than that of a credential: somebody
+may have written the secret itself instead of a path.
 
 systemd shows credentials to a service's main process only (systemd.exec(5)): the command of
 ``ExecReload=`` knows their directory and cannot read it. Hidden credentials are not checked there;
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert import regular_files
 from gatecert.config.configuration_finding import Finding
+from gatecert.config.paths import credentials_directory
 from gatecert.config.web_config import web_access
 from gatecert.errors import ConfigurationError
 from gatecert.regular_files import IrregularFileError, TooLargeError
@@ -153,6 +154,11 @@ def secret_complaint(path: Path, users: Collection[int]) -> str:
     except WeakFileError as error:
         weakness = f"names a file that {error.weakness}; {error.fix}"
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and path.parent == credentials_directory():
+            return (
+                f"names a credential that does not exist ({path}); systemd provides those of"
+                " LoadCredential= only while gatecert.service runs"
+            )
         return f"{_unreadable(error)}; it must be a file that contains the secret"
     if path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
         return "names a world-readable or world-writable file; run chmod o= on it"

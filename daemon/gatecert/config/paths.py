@@ -64,7 +64,12 @@ def secret_file(value: object) -> Path:
         raise BadValueError(
             "is not a systemd credential; write credential:NAME as in LoadCredential="
         )
-    return Path(os.environ.get("CREDENTIALS_DIRECTORY") or SERVICE_CREDENTIALS, name)
+    return credentials_directory() / name
+
+
+def credentials_directory() -> Path:
+    """Return the directory in which systemd provides the credentials of the service."""
+    return Path(os.environ.get("CREDENTIALS_DIRECTORY") or SERVICE_CREDENTIALS)
 
 
 def command(value: object) -> tuple[str, ...]:

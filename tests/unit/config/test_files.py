@@ -118,6 +118,15 @@ def test_hidden_systemd_credentials_are_not_reported(
     assert complaints(SECRETS.format(path="credential:hmac"))
 
 
+def test_a_credential_that_does_not_exist_is_named(
+    complaints: Callable[[str], list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (line,) = complaints(SECRETS.format(path="credential:hmac"))
+    assert f"names a credential that does not exist ({tmp_path / 'hmac'}); systemd" in line
+    assert line.endswith("only while gatecert.service runs")
+
+
 def test_every_file_is_checked(complaints: Callable[[str], list[str]], tmp_path: Path) -> None:
     (tmp_path / "good.pem").write_text(PEM)
     written = """\
@@ -143,7 +152,7 @@ challenges: {dns-01: {provider: hetzner, credentials: {auth_token: credential:no
 gateways: {g: {hostname: g.example.com}}
 """
     (line,) = complaints(lexicon)
-    assert line.startswith("2: challenges.dns-01.credentials.auth_token: names a file that does")
+    assert line.startswith("2: challenges.dns-01.credentials.auth_token: names a credential that")
 
 
 MUTUAL = """\
