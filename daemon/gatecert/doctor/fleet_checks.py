@@ -62,6 +62,8 @@ def hosts(machine: MachineFacts) -> Iterator[Finding]:
         seen = f"the fleet is paused since {instant(halt.paused_since)}{why}"
         yield fleet_codes.FLEET_PAUSED.found(seen)
     for host in cluster.silent:
+        if host.name == cluster.own:
+            continue  # the check of the daemon says that none runs here
         since = f"is silent since {instant(host.seen)}" if host.seen else "was never seen"
         yield fleet_codes.HOST_SILENT.found(f"{host.name} {since}")
     for host in cluster.hosts:

@@ -75,7 +75,7 @@ HOST_SILENT = Code(
     "no gatecert that reaches the database runs there, so that host installs no new certificate,"
     " and others do not wait for it",
     "start the daemon there, or correct its way to the database; if the host is gone for good,"
-    " remove it with the owner's login: gatecert fleet leave --database URL --cluster CLUSTER HOST",
+    " remove it as the owner: gatecert fleet leave --database URL --cluster CLUSTER HOST",
 )
 FLEET_PAUSED = Code(
     "fleet-paused",

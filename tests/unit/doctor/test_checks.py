@@ -756,6 +756,16 @@ def test_problems_have_a_meaning_and_failures_a_fix() -> None:
             assert code.severity is Severity.FAILURE or code.recheck_after is None
 
 
+def test_this_host_is_not_silent_for_itself() -> None:
+    """Only `daemon-stopped` says that no daemon runs here."""
+    seen = dict(found(sharing(hosts=(host("gw-a", None), host("gw-b")))))
+    assert not seen.keys() & {"host-silent", "cluster-ok"}
+
+
+def test_the_fix_of_a_silent_host_does_not_remove_this_one() -> None:
+    assert "leave --database URL --cluster CLUSTER HOST" in fleet_codes.HOST_SILENT.fix
+
+
 def test_a_silent_host_delays_no_other() -> None:
     """It cannot notice a new certificate, so only `host-silent` says so."""
     cluster = view((host("gw-a", LATER), host("gw-b")), deployed("gw-a"), created=NOW, at=LATER)
