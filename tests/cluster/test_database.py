@@ -134,8 +134,8 @@ def test_the_environment_does_not_log_in(
 @pytest.mark.parametrize(
     ("logins", "what"),
     [
-        ("hostssl all nobody all cert\n", "has no line in pg_hba.conf for the role hq-gw-a"),
-        ("host all all all reject\n", "has no line in pg_hba.conf for the role hq-gw-a"),
+        ("hostssl all nobody all cert\n", "for the role hq-gw-a and the database "),
+        ("host all all all reject\n", "for the role hq-gw-a and the database "),
     ],
 )
 def test_no_line_for_the_host(
@@ -144,6 +144,7 @@ def test_no_line_for_the_host(
     error = refused(own_server(logins))
     assert isinstance(error, LoginRefusedError)
     assert what in error.message
+    assert error.fix.startswith("correct fleet.database.name, or add this host")
 
 
 def test_a_certificate_of_another_role(database: FleetDatabase, refused: Refused) -> None:
@@ -212,12 +213,14 @@ def test_no_tls(own_server: Callable[..., FleetDatabase], refused: Refused) -> N
     assert "has no TLS" in error.message
 
 
+@pytest.mark.parametrize("method", ["trust", "cert"])
 def test_a_server_that_asks_for_no_certificate(
-    own_server: Callable[..., FleetDatabase], refused: Refused
+    own_server: Callable[..., FleetDatabase], refused: Refused, method: str
 ) -> None:
-    error = refused(own_server("hostssl all all all trust\n", ssl_ca_file=""))
+    error = refused(own_server(f"hostssl all all all {method}\n", ssl_ca_file=""))
     assert isinstance(error, LoginRefusedError)
     assert "asks for no client certificate" in error.message
+    assert "set ssl_ca_file on the server" in error.fix
 
 
 def test_a_wrong_database(database: FleetDatabase, refused: Refused) -> None:

@@ -254,6 +254,8 @@ def test_what_is_not_there_is_named(owned: OwnersDatabase, shared_server: Postgr
 def test_a_server_whose_certificate_is_not_trusted_gets_no_login(owned: OwnersDatabase) -> None:
     url = f"postgresql://{OWNER}@{HOST}:{owned.server.port}/{owned.name}"
     assert "?sslrootcert=FILE in --database" in failed(owned.migrate(url))
+    trusting = f"{url}?sslrootcert={owned.server.certificates.bundle}"
+    assert "add sslcert=FILE and sslkey=FILE" in failed(owned.migrate(trusting))
 
 
 def test_a_password_is_read_from_its_file_only(

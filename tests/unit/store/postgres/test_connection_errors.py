@@ -37,12 +37,20 @@ BEGINNING = 'connection failed: connection to server at "192.0.2.1", port 5432 f
             'private key file "/k" has group or world access; file must have permissions',
             "cannot be used",
         ),
+        ("server did not request an SSL certificate", "asks for no client certificate"),
+        (
+            "FATAL:  client certificates can only be checked if a root certificate store is there",
+            "asks for no client certificate",
+        ),
         ('FATAL:  role "hq-gw-a" is not permitted to log in', "has no login hq-gw-a"),
         ("FATAL:  the database system is not yet accepting connections", "is starting"),
         ("FATAL:  the database system is shutting down", "is starting or stopping"),
         ("FATAL:  sorry, too many clients already", "has too many connections"),
         ("FATAL:  remaining connection slots are reserved", "has too many connections"),
-        ("FATAL:  pg_hba.conf rejects connection for host", "no line in pg_hba.conf"),
+        (
+            "FATAL:  pg_hba.conf rejects connection for host",
+            "role hq-gw-a and the database gatecert",
+        ),
         ("FATAL:  password authentication failed for user", "for a password"),
         ("FATAL:  something new", "cannot be used (something new)"),
         ("no route\n\tIs it on?\n", "cannot be used (no route; Is it on?)"),
@@ -52,6 +60,12 @@ def test_a_refusal_in_words(text: str, what: str) -> None:
     found = refusal(psycopg.OperationalError(BEGINNING + text), LOGIN)
     assert what in found.what
     assert "192.0.2.1" not in found.what
+
+
+def test_the_database_may_be_the_wrong_one() -> None:
+    text = 'FATAL:  no pg_hba.conf entry for host "192.0.2.9", user "hq-gw-a", database "gatecert"'
+    fix = refusal(psycopg.OperationalError(BEGINNING + text), LOGIN).fix
+    assert fix.startswith("correct fleet.database.name, or add this host")
 
 
 @pytest.mark.parametrize(
