@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from gatecert.errors import (
     DatabaseAwayError,
@@ -27,6 +33,7 @@ from harness.pgbouncer import PgBouncer
 from harness.ports import free_port
 from harness.postgres import HOST, LOGINS, DatabaseCertificates, Postgres, make_directory
 
+from .configured_host import configured_host
 from .conftest import TEMPLATE, FleetDatabase, fill
 
 if TYPE_CHECKING:
@@ -182,6 +189,28 @@ def test_the_key_of_another_certificate(database: FleetDatabase, refused: Refuse
     error = refused(database, login)
     assert isinstance(error, LoginRefusedError)
     assert "cannot be used" in error.message
+
+
+def test_an_encrypted_key_is_refused_without_a_question(
+    database: FleetDatabase, tmp_path: Path
+) -> None:
+    """OpenSSL asks the terminal, or standard input if there is none."""
+    login = database.logins[ROLE]
+    key = load_pem_private_key(login.key.read_bytes(), None)
+    encryption = BestAvailableEncryption(b"known")
+    login.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    host = configured_host(database, ROLE, tmp_path)
+    told = subprocess.run(
+        [*host.command, "fleet", "status"],
+        input="known\n",
+        start_new_session=True,
+        text=True,
+        check=False,
+        capture_output=True,
+    )
+    assert told.returncode == 1
+    assert "certificate, key or ca_bundle of fleet.database cannot be used" in told.stderr
+    assert "pass phrase" not in told.stderr
 
 
 def test_a_key_that_others_can_read(database: FleetDatabase, refused: Refused) -> None:

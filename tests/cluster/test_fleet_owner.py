@@ -289,6 +289,7 @@ def test_a_password_is_read_from_its_file_only(
     [
         ("postgresql://owner:S3cr3t@db1/gatecert", "can read a password on the command line"),
         ("host=db1 password=S3cr3t", "can read a password on the command line"),
+        ("postgresql://db1/gatecert?sslpassword=S3cr3t", "can read a password on the command line"),
         ("S3cr3t", "--database is not a URL of PostgreSQL"),
         ("postgresql://db1/gatecert?secret=S3cr3t", "--database is not a URL of PostgreSQL"),
         ("postgresql://S3cr3t@db1", "--database names no database of the server"),

@@ -65,7 +65,7 @@ class BoundedConnection(psycopg.Connection):
             sslrootcert=str(login.ca_bundle),
             sslcert=str(login.certificate),
             sslkey=str(login.key),
-            sslpassword="-",
+            sslpassword="-",  # an encrypted key is an error, not a question on the terminal
             sslcertmode="require",
             require_auth="none",
             gssencmode="disable",

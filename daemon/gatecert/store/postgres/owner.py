@@ -38,7 +38,7 @@ PREDEFINED: Final = ("pg_", "gatecert_")  # beginnings of roles that are no logi
 LOCK: Final = 0x67617465  # advisory, while one owner migrates
 DEFAULTS: Final = {
     "application_name": "gatecert fleet",
-    "connect_timeout": "10",  # seconds
+    "connect_timeout": "3",  # seconds
     "options": "-c lock_timeout=10s",  # nobody waits long for the daemons that use the tables
     "sslmode": "verify-full",
     "sslrootcert": "system",
@@ -83,10 +83,11 @@ class Owner:
             raise WrongUsageError(
                 "--database is not a URL of PostgreSQL", fix=f"write one like {EXAMPLE}"
             ) from None  # the cause could quote a password
-        if "password" in given:
+        if given.keys() & {"password", "sslpassword"}:
             raise WrongUsageError(
                 "every user of this host can read a password on the command line",
-                fix="leave it out of --database, and write it to ~/.pgpass",
+                fix="leave it out of --database: that of a role belongs into ~/.pgpass, and that of"
+                " an encrypted key is asked for",
             )
         self.database = str(given.get("dbname") or "")
         if not self.database:
