@@ -47,9 +47,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SELF_TEST_SECONDS: Final = 15.0  # for the propagation of a test record
-TESTED_SECONDS: Final = (
-    600.0  # after a record, a test of whether its zone takes records is needless
-)
+TESTED_SECONDS: Final = 600.0  # for which a zone that took a record is not tested again
 LOCK_COUNT: Final = 16  # records that can be changed at the same time
 
 
