@@ -50,11 +50,8 @@ class PageServer:
     def __init__(self, server: Postgres, directory: Path) -> None:
         self.server = server
         self.directory = directory
-        self.credentials = directory / "credentials"
-        self.credentials.mkdir()
-        self.gatecert = Gatecert(
-            directory / "host", environment={"CREDENTIALS_DIRECTORY": str(self.credentials)}
-        )
+        self.sealing_key = directory / "seal-2026"
+        self.gatecert = Gatecert(directory / "host")
 
     def run_as_postgres(self, line: str) -> CommandResult:
         """Run ``sudo -u postgres gatecert …`` of the page."""
@@ -79,7 +76,8 @@ class PageServer:
         etc.mkdir()
         shutil.copy(certificate, etc / "gw-a.pem")
         shutil.copy(self.server.certificates.bundle, etc / "ca.pem")
-        shutil.copy(key, self.credentials / "fleet-key")
+        shutil.copy(key, etc / "gw-a-key.pem")
+        shutil.copy(self.sealing_key, etc)
         written = block("fleet:").replace(ETC, str(etc)).replace("host: gw-a", f"host: {name}")
         section = yaml.safe_load(written)["fleet"]
         assert section["database"]["hosts"] == ["db1.example.com", "db2.example.com"]
@@ -102,9 +100,7 @@ def page(
     return PageServer(servers.enter_context(server.copy(empty_cluster)), tmp_path)
 
 
-def test_the_page_leads_to_hosts_that_log_in(
-    page: PageServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_page_leads_to_hosts_that_log_in(page: PageServer) -> None:
     create, init = block("sudo -u postgres createdb").splitlines()
     assert create == "sudo -u postgres createdb gatecert"
     page.server.execute("CREATE DATABASE gatecert")
@@ -115,11 +111,9 @@ def test_the_page_leads_to_hosts_that_log_in(
     migrated = page.run_as_postgres(block("sudo -u postgres gatecert fleet migrate"))
     assert migrated.output == "database gatecert: schema 1 is up to date\n"
 
-    seal = page.credentials / "seal-2026"
-    seal.touch(0o600)
+    page.sealing_key.touch(0o600)
     made = subprocess.run(["sh", "-c", block("openssl rand")], check=True, capture_output=True)
-    seal.write_bytes(made.stdout)
-    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(page.credentials))
+    page.sealing_key.write_bytes(made.stdout)
     for name in ("gw-a", "gw-b"):
         page.write_host(name)
         checked = page.gatecert.run("check")
