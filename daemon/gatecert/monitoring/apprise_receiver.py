@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
+from gatecert.deadline import Deadline
 from gatecert.errors import clean
 from gatecert.monitoring.delivery_answer import CHECK_IT, Answer
+from gatecert.monitoring.time_limit import TooLateError, at_most
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -29,6 +32,7 @@ MISSING: Final = "the library Apprise is not installed"
 INSTALL: Final = "pip install gatecert[notify]; the Debian package has it"
 SHORTEST_SECRET: Final = 3  # characters
 LONGEST_REASON: Final = 300
+CLEANUP: Final = 1.0  # seconds, for what follows a time-out: the QUIT to a mail server hangs, too
 # Of smtplib, socket and requests: nothing was sent, or the service said no
 _UNSENT: Final = re.compile(
     r"\[Errno (?:-\d+|101|111|113)\]|\((?:4|5)\d\d, b|error=[34]\d\d|Authentication"
@@ -41,6 +45,7 @@ def notify(
     message: Mapping[str, object],
     done: Collection[str],
     accepted: Callable[[str], None],
+    seconds: float,
 ) -> Answer:
     """Send the message to each URL that has not accepted it.
 
@@ -49,12 +54,14 @@ def notify(
         message: What is sent.
         done: Digests of the URLs that have accepted it.
         accepted: Is told the digest of each other one that does, if only for one of its recipients.
+        seconds: How long all of it may take. One that hangs takes its part of them at most.
     """
     try:
         import apprise  # noqa: PLC0415 - an extra
     except ImportError:
         return Answer(accepted=False, problem=MISSING, fix=INSTALL, refused=True)
-    problems, unsent = [], True
+    problems, unsent, deadline = [], True, Deadline.after(seconds)
+    left = sum(digest_of(url, str(message["id"])) not in done for url in urls)
     _keep_message_id(str(message["id"]))
     for number, url in enumerate(urls, 1):
         digest = digest_of(url, str(message["id"]))
@@ -62,18 +69,18 @@ def notify(
             unsent = False
             continue
         where = f"URL {number} ({_shown(url)})" if len(urls) > 1 else _shown(url)
-        service = apprise.Apprise(asset=_asset())
+        service, part = apprise.Apprise(asset=_asset()), deadline.remaining / left
+        left -= 1
         with _log() as log:
             if not service.add(url):
                 problems.append(f"{where} is not a URL that Apprise knows")
-            elif _notify(service, message):
-                accepted(digest)
+                continue
+            is_told, reason = _notify(service, message, part)
+            if is_told or any(line.startswith(_SENT) for line in log):
+                accepted(digest)  # some of its recipients have it, and must not get it again
                 unsent = False
-            else:
-                reason = _reason(log, url)
-                if any(line.startswith(_SENT) for line in log):
-                    accepted(digest)  # some of its recipients have it, and must not get it again
-                    unsent = False
+            if not is_told:
+                reason = reason or _reason(log, url)
                 unsent = unsent and bool(_UNSENT.search(reason))
                 problems.append(f"{where} did not accept it{': ' if reason else ''}{reason}")
     if not problems:
@@ -89,19 +96,22 @@ def digest_of(url: str, identifier: str) -> str:
     return hashlib.sha256(f"{identifier} {url}".encode()).hexdigest()[:16]
 
 
-def _notify(service: Apprise, message: Mapping[str, object]) -> bool:
-    """Send the message to one service; return whether it was accepted."""
+def _notify(service: Apprise, message: Mapping[str, object], seconds: float) -> tuple[bool, str]:
+    """Send the message to one service; return whether it was accepted, or that it took too long."""
     from apprise import NotifyFormat, NotifyType  # noqa: PLC0415 - an extra
 
     kinds = {"critical": NotifyType.FAILURE, "warning": NotifyType.WARNING}
-    return bool(
-        service.notify(
-            title=str(message["title"]),
-            body=str(message["text"]),
-            notify_type=kinds.get(str(message["severity"]), NotifyType.INFO),
-            body_format=NotifyFormat.TEXT,
-        )
-    )
+    try:
+        with at_most(seconds, CLEANUP):
+            is_told = service.notify(
+                title=str(message["title"]),
+                body=str(message["text"]),
+                notify_type=kinds.get(str(message["severity"]), NotifyType.INFO),
+                body_format=NotifyFormat.TEXT,
+            )
+    except TooLateError:
+        return False, f"no answer within {math.ceil(seconds)} s"
+    return bool(is_told), ""
 
 
 def _asset() -> AppriseAsset:

@@ -7,26 +7,19 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, TextIO
 
 from gatecert import container
 from gatecert.errors import clean
 from gatecert.model import ReceiverKind
 from gatecert.monitoring.delivery_answer import CHECK_IT, Answer
+from gatecert.monitoring.time_limit import TooLateError, at_most
 from gatecert.system_calls import keep_memory_private
 from gatecert.trusted_files import WeakFileError, read_secret
 
-if TYPE_CHECKING:
-    from types import FrameType
-
 LONGEST_REQUEST: Final = 16 << 20  # bytes
-
-
-class TooLateError(BaseException):
-    """The time is up; no library takes it for an error of its own."""
 
 
 def main() -> None:
@@ -41,8 +34,6 @@ def main() -> None:
 def _attempt(request: dict[str, object], output: TextIO) -> Answer:
     """Send the message within the time of the receiver."""
     seconds = float(str(request["seconds"]))
-    signal.signal(signal.SIGALRM, _too_late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         return _sent(request, output, seconds)
     except TooLateError:
@@ -53,8 +44,6 @@ def _attempt(request: dict[str, object], output: TextIO) -> Answer:
     except SecretFileError as error:
         fix = "write the URL to it, readable for gatecert only"
         return Answer(accepted=False, problem=str(error), fix=fix, refused=True)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _sent(request: dict[str, object], output: TextIO, seconds: float) -> Answer:
@@ -66,13 +55,15 @@ def _sent(request: dict[str, object], output: TextIO, seconds: float) -> Answer:
             from gatecert.monitoring.command_receiver import run  # noqa: PLC0415 - see above
 
             command = request["command"]
-            return run(
-                list(map(str, command)) if isinstance(command, list) else [], message, seconds
-            )
+            arguments = list(map(str, command)) if isinstance(command, list) else []
+            with at_most(seconds):
+                return run(arguments, message, seconds)
         case ReceiverKind.WEBHOOK:
             from gatecert.monitoring.webhook_receiver import post  # noqa: PLC0415 - see above
 
-            return post(read_urls(str(request["file"]))[0], message, seconds)
+            (url, *_) = read_urls(str(request["file"]))
+            with at_most(seconds):
+                return post(url, message, seconds)
         case ReceiverKind.APPRISE:
             from gatecert.monitoring.apprise_receiver import notify  # noqa: PLC0415 - see above
 
@@ -82,6 +73,7 @@ def _sent(request: dict[str, object], output: TextIO, seconds: float) -> Answer:
                 message,
                 frozenset(map(str, done)) if isinstance(done, list) else frozenset(),
                 lambda digest: _write(output, {"url": digest}),
+                seconds,
             )
 
 
@@ -133,7 +125,3 @@ def _as_json(answer: Answer) -> dict[str, object]:
         "fix": answer.fix,
         "refused": answer.refused,
     }
-
-
-def _too_late(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - of a handler
-    raise TooLateError

@@ -1,21 +1,30 @@
 from __future__ import annotations
 
+import signal
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from gatecert.monitoring.apprise_receiver import digest_of, notify, redacted
 from harness.mailbox import Mailbox
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MESSAGE = {"id": "1", "title": "t", "text": "x", "severity": "critical"}
 MAIL = "mailtos://ops%40x:s3cr%2Fet@mail.example.com:587/to@example.com?from=a@example.com&k=T0KEN"
+SECONDS = 900.0
 NO_IMGHDR = pytest.mark.filterwarnings("ignore:'imghdr':DeprecationWarning")  # of Apprise
 WITHOUT_APPRISE = """
 import sys
 sys.modules["apprise"] = None
 from gatecert.monitoring.apprise_receiver import notify
-answer = notify(["json://127.0.0.1"], {"id": "1"}, (), print)
+answer = notify(["json://127.0.0.1"], {"id": "1"}, (), print, 9.0)
 print(answer.problem, "|", answer.fix, "|", answer.refused)
 """
 
@@ -46,7 +55,7 @@ def test_without_apprise_the_error_names_the_extra() -> None:
 @NO_IMGHDR
 def test_urls_that_apprise_does_not_know_are_refused() -> None:
     told: list[str] = []
-    answer = notify(["nothing://s3cret", "s3cret"], MESSAGE, (), told.append)
+    answer = notify(["nothing://s3cret", "s3cret"], MESSAGE, (), told.append, SECONDS)
     assert not answer.accepted
     assert answer.refused
     assert "URL 1 (nothing://) is not a URL that Apprise knows" in answer.problem
@@ -58,7 +67,7 @@ def test_urls_that_apprise_does_not_know_are_refused() -> None:
 def test_what_was_accepted_is_not_sent_again() -> None:
     told: list[str] = []
     url = "nothing://s3cret"
-    assert notify([url], MESSAGE, {digest_of(url, "1")}, told.append).accepted
+    assert notify([url], MESSAGE, {digest_of(url, "1")}, told.append, SECONDS).accepted
     assert not told
     assert digest_of(url, "1") != digest_of(url, "2")
 
@@ -71,8 +80,53 @@ def test_a_url_counts_as_told_if_one_of_its_recipients_is(recipients: str) -> No
     with Mailbox() as mailbox:
         mailbox.refuses = {"gone@example.com"}
         url = mailbox.url_to(recipients)
-        answer = notify([url], MESSAGE, (), told.append)
+        answer = notify([url], MESSAGE, (), told.append, SECONDS)
     assert not answer.accepted
     assert "no such user" in answer.problem
     assert answer.refused == (not mailbox.mails)
     assert told == [digest_of(url, "1")] * len(mailbox.mails)
+
+
+@contextmanager
+def hanging_server(times: list[float]) -> Iterator[int]:
+    """Listen for a client that is never answered, and whose time is up as soon as it has come.
+
+    Args:
+        times: Gets the seconds that the client had left.
+    """
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            times.append(signal.getitimer(signal.ITIMER_REAL)[0])
+            signal.pthread_kill(main, signal.SIGALRM)
+            ended.wait(60)
+
+    main, ended = threading.get_ident(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serving = threading.Thread(target=serve)
+        serving.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            ended.set()
+            serving.join()
+
+
+@NO_IMGHDR
+@pytest.mark.enable_socket
+def test_a_url_that_hangs_takes_its_part_of_the_time_only() -> None:
+    told: list[str] = []
+    times: list[float] = []
+    with Mailbox() as mailbox, hanging_server(times) as port:
+        urls = [f"json://127.0.0.1:{port}/s3cret", "json://done", mailbox.url]
+        done = {digest_of("json://done", "1")}
+        answer = notify(urls, MESSAGE, done, told.append, SECONDS)
+        assert len(mailbox.mails) == 1
+    assert told == [digest_of(mailbox.url, "1")]
+    assert not answer.accepted
+    assert answer.problem == "URL 1 (json://) did not accept it: no answer within 450 s"
+    assert not answer.refused
+    (left,) = times
+    assert SECONDS / 4 < left <= SECONDS / 2
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
