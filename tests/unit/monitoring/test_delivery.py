@@ -77,6 +77,19 @@ def test_a_child_that_hangs_is_killed_with_what_it_started(tmp_path: Path) -> No
         _wait_for_the_end(int(number))
 
 
+def test_a_command_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    command = ("sh", "-c", f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 1; done")
+    plan = ReceiverPlan("ops", ReceiverKind.COMMAND, command=command, timeout=timedelta(seconds=1))
+
+    async def send() -> Answer:
+        return await ChildDelivery()(plan, MESSAGE)
+
+    assert asyncio.run(send()).problem == "the command sh was killed after 0.5 s"
+    for file in tmp_path.glob("pid"):  # it may have been killed before that
+        for number in file.read_text().split():
+            _wait_for_the_end(int(number))
+
+
 def _wait_for_the_end(number: int) -> None:
     """Wait until a process that was killed has ended, which the kernel does when it finds time."""
     try:
