@@ -93,6 +93,8 @@ class Notifications:
         self._past = known.gateways
         kept = _kept(receivers, known.receivers)
         self._receivers = {plan.name: Receiver(plan, kept[plan.name], zone) for plan in receivers}
+        for receiver in self._receivers.values():
+            receiver.look(now())
         self._statuses: dict[str, GatewayStatus] = {}
         self._looks: list[tuple[datetime, str]] = []  # a heap, when time alone changes something
         self._look_at: dict[str, datetime | None] = {}
@@ -156,7 +158,8 @@ class Notifications:
                 message = receiver.outgoing(_new_id(), self._host, now)
                 if message is not None:
                     due.append((name, receiver, message))
-        if due or (self._save_at is not None and self._save_at <= now):
+        save_at = self._save_at
+        if due or (save_at is not None and not now < save_at <= now + SAVE_PAUSE):
             self._save(now)
         self._busy |= {name for name, _, _ in due}
         try:

@@ -14,7 +14,7 @@ holds up the others for a few attempts only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
 
 from gatecert.model import Event, ReceiverPlan, Severity
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gatecert.monitoring.gateway_problems import Past, Problem
     from gatecert.report.gateway_status import GatewayStatus
 
+LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 LONGEST_REMINDER: Final = timedelta(days=30)
 MOST_DOUBLINGS: Final = 20
 TOGETHER: Final = 8  # reminders that are due within this part of their interval go together
@@ -51,6 +52,7 @@ class Receiver:
     zone: tzinfo | None = None
     described: set[str] = field(default_factory=set)
     _soonest: datetime | None = None  # nothing is due before
+    _latest: datetime = LONG_AGO  # when something was recorded
     _is_repeated: bool = False  # whether the outgoing message may have arrived already
 
     # ------------------------------------------------------------------ what happens
@@ -58,6 +60,7 @@ class Receiver:
     def seen(self, status: GatewayStatus, past: Past, now: datetime) -> bool:
         """Note the problems of a gateway; return whether anything changed."""
         self.described.add(status.name)
+        self._latest = max(self._latest, now)
         found = {
             event: problem
             for event, problem in problems(status, past, self.plan, now).items()
@@ -121,6 +124,8 @@ class Receiver:
     def next_at(self, now: datetime) -> datetime | None:
         """Return when there may be something to send; None if nothing is known to come."""
         state = self.state
+        if now < self._latest:  # the clock was ahead, and so is all that it has recorded
+            return now
         if state.outgoing is not None:
             return state.next_at or now
         if self._soonest is None or state.next_at is None:
@@ -129,9 +134,24 @@ class Receiver:
 
     def look(self, now: datetime) -> None:
         """Find out exactly when something is due; until then it is known to be no sooner."""
+        self._set_back(now)
         self._soonest = None
         for each in self.state.told.values():
             self._soonest = _sooner(self._soonest, self._due(each, now))
+
+    def _set_back(self, now: datetime) -> None:
+        """Take what a clock that was ahead has recorded as if it were of now."""
+        state, self._latest = self.state, now
+        for each in state.told.values():
+            each.since = min(each.since, now)
+            each.told_at = _no_later(each.told_at, now)
+            each.raised_at = _no_later(each.raised_at, now)
+            each.ended_at = _no_later(each.ended_at, now)
+        for key, recovery in state.recovered.items():
+            state.recovered[key] = replace(recovery, at=min(recovery.at, now))
+        state.told_at = _no_later(state.told_at, now)
+        state.failing_since = _no_later(state.failing_since, now)
+        state.next_at = _no_later(state.next_at, now + LONGEST_PAUSE)
 
     def outgoing(self, identifier: str, host: str, now: datetime) -> Outgoing | None:
         """Return the message to send now, marked as going out; None if nothing is due.
@@ -296,6 +316,10 @@ def _sooner(one: datetime | None, other: datetime | None) -> datetime | None:
     if one is None or other is None:
         return one or other
     return min(one, other)
+
+
+def _no_later(moment: datetime | None, last: datetime) -> datetime | None:
+    return None if moment is None else min(moment, last)
 
 
 def _part(each: Told) -> Part:

@@ -368,6 +368,59 @@ def test_a_receiver_of_an_earlier_version_is_known_by_its_name(scene: Scene) -> 
     assert scene.passes(HOUR) == []
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_clock_that_was_ahead_silences_nobody(tmp_path: Path, *, restarts: bool) -> None:
+    scene = Scene(tmp_path)
+
+    def set_back() -> None:
+        scene.clock.time = START
+        if restarts:
+            scene.monitor.close()
+            scene.start()
+
+    scene.clock.time += 365 * DAY
+    scene.monitor.seen(failing("a"))
+    set_back()
+    scene.monitor.seen(failing("a"))
+    assert scene.passes(2 * MINUTE) == [START + MINUTE]
+
+    scene.clock.time += 365 * DAY
+    scene.monitor.seen(gateway("a"))
+    scene.monitor.seen(failing("b"))
+    scene.passes(2 * MINUTE)  # both are told
+    scene.monitor.seen(failing("a"))
+    scene.monitor.seen(gateway("b"))
+    set_back()
+    scene.monitor.seen(failing("a"))
+    scene.monitor.seen(gateway("b"))
+    assert scene.passes(HOUR) == [START + MINUTE]
+    assert [said[1:] for said in scene.notified.said[-2:]] == [("a", "failed"), ("b", "recovered")]
+    assert scene.passes(DAY) == [START + DAY + MINUTE]  # a reminder
+    assert scene.status.told_at == START + DAY + MINUTE
+
+
+def test_a_receiver_that_failed_while_the_clock_was_ahead_is_tried_again(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, PLAN, *[Fate.REFUSED] * 3)
+    scene.clock.time += 365 * DAY
+    scene.monitor.seen(unserved())
+    scene.passes(2 * MINUTE)
+    scene.clock.time = START
+    scene.monitor.seen(unserved())
+    times = scene.passes(5 * HOUR)
+    assert len(scene.notified.attempts) == 4
+    assert times[0] <= START + HOUR + 4 * MINUTE
+    assert known_state(tmp_path / FILE_NAME).receivers["ops"].told_at == times[0]
+
+
+def test_a_record_that_was_due_while_the_clock_was_ahead_is_written(scene: Scene) -> None:
+    scene.clock.time += 365 * DAY
+    scene.monitor.seen(gateway("a", points_here=True))
+    scene.clock.time = START
+    scene.monitor.seen(gateway("a", points_here=True))
+    scene.passes(MINUTE)
+    assert known_state(scene.directory / FILE_NAME).gateways.keys() == {"a"}
+
+
 def test_a_damaged_record_is_set_aside_and_all_is_told_again(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
