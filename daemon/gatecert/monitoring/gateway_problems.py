@@ -47,6 +47,7 @@ SEVERITIES: Final = {
     Event.CLIENT_AUTHORITY_ENDS: Severity.WARNING,
 }
 UNSERVED: Final = {Condition.NOT_SERVED, Condition.MIXED, Condition.SILENT}
+WORSE: Final = {Condition.EXPIRED, Condition.REVOKED}  # which a status shows instead of them
 DEPLOYED: Final = {
     OutcomeKind.DEPLOYED,
     OutcomeKind.ENROLLED,
@@ -160,12 +161,16 @@ def _prevented(status: GatewayStatus) -> int:
 
 
 def _unserved(status: GatewayStatus, past: Past) -> Iterator[Problem]:
-    if status.state not in UNSERVED:
+    state, words = status.state, status.served_detail
+    if state in WORSE and status.served is False:
+        state = Condition.NOT_SERVED if words else Condition.SILENT
+    elif state not in UNSERVED:
         return
-    words = status.served_detail or (status.last_error.message if status.last_error else "")
-    words = words or SENTENCES[status.state]
+    elif not words and status.last_error is not None:
+        words = status.last_error.message
+    words = words or SENTENCES[state]
     was_served = bool(past.proven) and past.proven == status.fingerprint
-    if was_served and status.state is not Condition.SILENT:
+    if was_served and state is not Condition.SILENT:
         yield _problem(Event.DRIFT, status, f"{words}; it served its certificate before")
     else:
         yield _problem(Event.NOT_SERVED, status, words)

@@ -107,6 +107,25 @@ def test_a_listener_that_served_the_certificate_has_drifted(state: Condition, ev
     assert past.with_status(renewed).proven == gateway("a").fingerprint
 
 
+@pytest.mark.parametrize("worse", [Condition.EXPIRED, Condition.REVOKED])
+@pytest.mark.parametrize(
+    ("state", "detail", "event"),
+    [
+        (Condition.NOT_SERVED, "it serves another one", Event.DRIFT),
+        (Condition.SILENT, "", Event.NOT_SERVED),
+    ],
+)
+def test_a_certificate_that_ends_while_it_is_not_served_is_still_not_served(
+    worse: Condition, state: Condition, detail: str, event: Event
+) -> None:
+    past = UNTOUCHED.with_status(gateway("a"))
+    before = gateway("a", state, served=False, served_detail=detail)
+    after = replace(before, state=worse, last_error=error("acme", "refused"))
+    assert found(after, past)[event].text == found(before, past)[event].text
+    assert event not in found(replace(after, served=True), past)
+    assert event not in found(replace(after, served=None), past)
+
+
 def test_a_roll_back_is_repaired_by_a_later_deployment() -> None:
     rolled_back = outcome(OutcomeKind.ROLLED_BACK, code="not-served")
     status = gateway("a", history=(outcome(OutcomeKind.WAITING), rolled_back))
