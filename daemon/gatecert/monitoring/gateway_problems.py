@@ -126,6 +126,17 @@ def problems(
     return {problem.event: problem for problem in found}
 
 
+def is_unknown(event: Event, status: GatewayStatus, past: Past) -> bool:
+    """Tell whether a status leaves open if a problem holds: one that is known is not over then."""
+    return (
+        event is Event.NAME_MOVED
+        and status.points_here is None
+        and status.is_looked_up
+        and status.mode is Mode.AUTOMATIC
+        and past.has_pointed_here(status.hostname)
+    )
+
+
 def next_change(status: GatewayStatus, plan: ReceiverPlan, now: datetime) -> datetime | None:
     """Return when time alone makes a problem begin or become worse; None if it does not."""
     clients = status.client_authentication

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
 
 from gatecert.model import Event, ReceiverPlan, Severity
-from gatecert.monitoring.gateway_problems import problems
+from gatecert.monitoring.gateway_problems import is_unknown, problems
 from gatecert.monitoring.message_text import Said, document
 from gatecert.monitoring.notification_state import Outgoing, Part, ReceiverState, Recovery, Told
 from gatecert.monitoring.quiet_hours import quiet_until
@@ -71,7 +71,7 @@ class Receiver:
             known = self.state.told.get((status.name, event))
             if event in found:
                 changed |= self._holds(known, status.name, found[event], now)
-            elif known is not None:
+            elif known is not None and not is_unknown(event, status, past):
                 changed |= self._is_over(known, now)
             left = self.state.told.get((status.name, event))
             self._soonest = _sooner(self._soonest, self._due(left, now) if left else None)

@@ -14,7 +14,7 @@ from tests.fakes.clock import DAY, HOUR, MINUTE, START, Clock
 from tests.fakes.gateway_statuses import error
 from tests.fakes.notified import Fate, Notified
 
-from gatecert.model import Event, ReceiverPlan, Severity
+from gatecert.model import Event, Mode, ReceiverPlan, Severity
 from gatecert.model.monitoring import ReceiverKind
 from gatecert.monitoring.delivery_answer import Answer
 from gatecert.monitoring.notification_state import FILE_NAME
@@ -313,6 +313,22 @@ def test_what_a_gateway_was_like_outlives_the_monitor(scene: Scene) -> None:
     scene.monitor.seen(gateway("a", points_here=False))
     scene.passes(HOUR)
     assert [said[2] for said in scene.notified.said] == ["name-moved"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hostname": "b.example.com"}, {"is_looked_up": False}, {"mode": Mode.CUSTOM}],
+)
+def test_a_name_that_cannot_be_looked_up_has_not_come_back(
+    scene: Scene, changes: dict[str, object]
+) -> None:
+    for here in (True, False, None, False, None):
+        scene.monitor.seen(gateway("a", points_here=here))
+        scene.passes(HOUR)
+    assert [said[2] for said in scene.notified.said] == ["name-moved"]
+    scene.monitor.seen(gateway("a", Condition.TRUSTED, points_here=None, **changes))
+    scene.passes(HOUR)
+    assert [said[2] for said in scene.notified.said] == ["name-moved", "recovered"]
 
 
 def test_a_gateway_that_is_no_longer_configured_is_forgotten(scene: Scene) -> None:
