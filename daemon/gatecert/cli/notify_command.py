@@ -18,19 +18,19 @@ from gatecert.config.monitoring_plan import monitoring_plan
 from gatecert.errors import WrongUsageError
 from gatecert.monitoring.delivery import ChildDelivery
 from gatecert.monitoring.message_text import trial_document
-from gatecert.monitoring.notification_state import FILE_NAME, Outgoing, ReceiverState
-from gatecert.monitoring.notifications import known_state, receiver_statuses
+from gatecert.monitoring.notification_state import FILE_NAME, Outgoing
+from gatecert.monitoring.notifications import kept_states, known_state, receiver_statuses
 from gatecert.monitoring.receivers import Receiver
 from gatecert.report.gateway_status import as_document
 from gatecert.store.drop_root import drop_root_privileges
 from gatecert.time_format import ago, ahead, short_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from gatecert.model import ReceiverPlan
     from gatecert.monitoring.delivery_answer import Answer
+    from gatecert.monitoring.notification_state import ReceiverState
     from gatecert.report.monitoring_status import ReceiverStatus
 
 SCHEMA = 1
@@ -63,7 +63,10 @@ def notify(
     if test:
         _test(chosen, as_json=as_json)
     else:
-        _show(_statuses(chosen, configuration.state_directory), as_json=as_json)
+        states = kept_states(
+            tuple(plans.values()), known_state(configuration.state_directory / FILE_NAME).receivers
+        )
+        _show(_statuses(chosen, states), as_json=as_json)
 
 
 def _test(plans: Sequence[ReceiverPlan], *, as_json: bool) -> None:
@@ -102,10 +105,17 @@ def _words(answer: Answer) -> str:
     return f"not accepted: {answer.problem}; {answer.fix}"
 
 
-def _statuses(plans: Sequence[ReceiverPlan], state_directory: Path) -> tuple[ReceiverStatus, ...]:
-    known = known_state(state_directory / FILE_NAME).receivers
-    receivers = [Receiver(plan, known.get(plan.name) or ReceiverState()) for plan in plans]
-    return receiver_statuses(receivers, datetime.now(UTC))
+def _statuses(
+    plans: Sequence[ReceiverPlan], states: Mapping[str, ReceiverState]
+) -> tuple[ReceiverStatus, ...]:
+    """Return how receivers are for a monitor that has described every gateway."""
+    now, receivers = datetime.now(UTC), []
+    for plan in plans:
+        state = states[plan.name]
+        receiver = Receiver(plan, state, described={gateway for gateway, _ in state.told})
+        receiver.look(now)
+        receivers.append(receiver)
+    return receiver_statuses(receivers, now)
 
 
 def _show(statuses: Sequence[ReceiverStatus], *, as_json: bool) -> None:

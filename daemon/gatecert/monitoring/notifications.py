@@ -91,7 +91,7 @@ class Notifications:
         self._host = host or socket.gethostname()
         known = read_state(self._path)
         self._past = known.gateways
-        kept = _kept(receivers, known.receivers)
+        kept = kept_states(receivers, known.receivers)
         self._receivers = {plan.name: Receiver(plan, kept[plan.name], zone) for plan in receivers}
         for receiver in self._receivers.values():
             receiver.look(now())
@@ -305,7 +305,7 @@ def receiver_statuses(receivers: Iterable[Receiver], now: datetime) -> tuple[Rec
     return tuple(found)
 
 
-def _kept(
+def kept_states(
     plans: Sequence[ReceiverPlan], known: Mapping[str, ReceiverState]
 ) -> dict[str, ReceiverState]:
     """Return what each receiver was told, of the events that it is still told of.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import yaml
+from tests.fakes.clock import Clock
+from tests.fakes.gateway_statuses import gateway
 
 from gatecert import cli
+from gatecert.model import ReceiverPlan
+from gatecert.model.monitoring import ReceiverKind
+from gatecert.monitoring.delivery_answer import Answer
 from gatecert.monitoring.notification_state import (
     FILE_NAME,
     NotificationState,
@@ -18,6 +24,8 @@ from gatecert.monitoring.notification_state import (
     ReceiverState,
     encode,
 )
+from gatecert.monitoring.notifications import Notifications
+from gatecert.report.gateway_status import Condition
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +88,27 @@ def test_receivers_are_shown_as_they_are(run: Run, tmp_path: Path) -> None:
     assert found["schema"] == 1
     (shown,) = found["receivers"]
     assert (shown["name"], shown["waiting"], shown["fix"]) == ("ill", 1, "check its URL")
+
+
+def test_a_refused_message_is_shown_as_the_daemon_knows_it(run: Run, tmp_path: Path) -> None:
+    async def refuse(plan: ReceiverPlan, message: Outgoing) -> Answer:
+        del plan, message
+        return Answer(accepted=False, problem="it answers 403", fix="check its URL", refused=True)
+
+    clock = Clock(datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20))
+    before = ReceiverPlan("its-earlier-name", ReceiverKind.COMMAND, command=("true",))
+    monitor = Notifications([before], tmp_path, clock, deliver=refuse)
+    monitor.seen(gateway("vpn", Condition.SILENT, served=False))
+    for minutes in (1, 1, 2, 4, 8):
+        clock.time += timedelta(minutes=minutes)
+        asyncio.run(monitor.run_due())
+
+    assert " min, next attempt in 1" in run("well")[1]
+    (shown,) = json.loads(run("--json", "well")[1])["receivers"]
+    (known,) = monitor.statuses()
+    assert datetime.fromisoformat(shown["next_at"]) == clock.time + timedelta(minutes=16)
+    assert known.next_at == clock.time + timedelta(minutes=16)
+    assert shown["waiting"] == known.waiting == 1
 
 
 def test_a_damaged_record_is_left_to_the_daemon(run: Run, tmp_path: Path) -> None:
