@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import StorageError
 from gatecert.measurement import DeliveryResult, Measurement
+from gatecert.model import Severity
 from gatecert.monitoring.delivery import ChildDelivery
 from gatecert.monitoring.gateway_problems import Past, next_change
 from gatecert.monitoring.notification_state import (
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from gatecert.model import ReceiverPlan
     from gatecert.monitoring.delivery import Deliver
     from gatecert.monitoring.delivery_answer import Answer
-    from gatecert.monitoring.notification_state import Outgoing
+    from gatecert.monitoring.notification_state import Outgoing, Told
     from gatecert.report.gateway_status import GatewayStatus
 
     Measure = Callable[[str, Mapping[str, str], float], None]
@@ -323,8 +324,14 @@ def kept_states(
             kept[plan.name] = left.pop(same[0]) if same else ReceiverState()
         state = kept[plan.name]
         state.identity = _identity(plan)
-        state.told = {key: each for key, each in state.told.items() if key[1] in plan.events}
+        state.told = {key: each for key, each in state.told.items() if _is_for(plan, each)}
     return kept
+
+
+def _is_for(plan: ReceiverPlan, each: Told) -> bool:
+    """Tell whether a receiver is told of a problem, or was told when it was worse."""
+    severities = {Severity.WARNING, each.severity, each.told_severity}
+    return each.event in plan.events and plan.severity in severities
 
 
 def _identity(plan: ReceiverPlan) -> str:

@@ -214,6 +214,34 @@ def test_a_receiver_chooses_events_and_severity(tmp_path: Path) -> None:
     assert [said[1:] for said in silent.notified.said] == [("a", "failed")]
 
 
+def test_a_receiver_of_critical_events_hears_no_more_of_warnings(scene: Scene) -> None:
+    scene.monitor.seen(failing("a"))
+    scene.monitor.seen(unserved("b"))
+    scene.passes(HOUR)
+    scene.plan = replace(PLAN, severity=Severity.CRITICAL)
+    scene.start()
+    scene.monitor.seen(failing("a"))
+    scene.monitor.seen(unserved("b"))
+    scene.passes(2 * DAY)
+    scene.monitor.seen(gateway("a"))
+    scene.monitor.seen(gateway("b"))
+    scene.passes(HOUR)
+    later = [said[1:] for said in scene.notified.said[2:]]
+    assert later == [("b", "not-served"), ("b", "recovered")]  # the first one is a reminder
+
+
+def test_a_receiver_of_critical_events_hears_that_what_it_knows_is_over(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, replace(PLAN, severity=Severity.CRITICAL))
+    for left in (DAY, 10 * DAY):  # critical, and a warning
+        end = START + left
+        scene.monitor.seen(gateway("boston", not_before=end - 90 * DAY, not_after=end))
+        scene.passes(HOUR)
+    scene.start()
+    scene.monitor.seen(gateway("boston"))
+    scene.passes(HOUR)
+    assert [said[2] for said in scene.notified.said] == ["ends-soon", "recovered"]
+
+
 def test_a_dead_receiver_is_tried_at_growing_intervals(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
