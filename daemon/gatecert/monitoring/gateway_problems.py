@@ -3,7 +3,8 @@
 =====================  ========  ================================================================
 event                  severity  holds while
 =====================  ========  ================================================================
-failed                 warning   attempts failed as often in a row as the receiver's ``failures``
+failed                 warning   attempts failed as often in a row as the receiver's ``failures``,
+                                 or the status could not be read as often
 not-served             critical  a listener serves another certificate, or none answers
 rolled-back            warning   the last deployment was rolled back
 drift                  critical  a listener serves another certificate than it was proven to serve
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import RateLimitBudgetError, clean
 from gatecert.model import Event, Mode, OutcomeKind, Severity
-from gatecert.report.attention import SELF_SIGNED, advice, attempts
+from gatecert.report.attention import SELF_SIGNED, advice, attempts, unread
 from gatecert.report.gateway_status import SENTENCES, Condition
 from gatecert.time_format import instant
 
@@ -149,8 +150,11 @@ def next_change(status: GatewayStatus, plan: ReceiverPlan, now: datetime) -> dat
 
 
 def _failed(status: GatewayStatus, plan: ReceiverPlan, now: datetime) -> Iterator[Problem]:
-    """Find attempts that failed, or that a check prevented, often enough."""
+    """Find attempts that failed, or that a check prevented, often enough; or an unknown status."""
     error = status.last_error
+    if status.read_failures >= plan.failures:
+        yield _problem(Event.FAILED, replace(status, last_error=status.read_error), unread(status))
+        return
     if status.state in UNSERVED and status.failures < plan.failures:
         return  # of the deployment
     if max(status.failures, _prevented(status)) < plan.failures:

@@ -74,15 +74,14 @@ class Overview:
         """Know that the status of a gateway could not be read.
 
         Returns:
-            The status that was known, with one more failure; None if there is none.
+            The status that was known, with one more failure to read it; None if there is none.
         """
         if gateway not in self.names:
             return None
         self.unreadable[gateway] = error.message
         known = self.statuses.get(gateway)
         if known is not None:
-            failures = known.failures + 1
-            known = replace(known, failures=failures, last_error=error)
+            known = replace(known, read_failures=known.read_failures + 1, read_error=error)
             self.statuses[gateway] = known
         self.changed()
         return known

@@ -75,6 +75,8 @@ def fact(one: GatewayStatus, now: datetime) -> str:
             found = _joined(_revoked(one, now), reason)
         case Condition.NOT_SERVED | Condition.MIXED | Condition.SILENT:
             found = one.served_detail or reason
+        case _ if one.read_error is not None:
+            found = unread(one)
         case _ if one.failures or error is not None:
             found = _attempts(one, now)
         case _:
@@ -97,8 +99,8 @@ def advice(one: GatewayStatus) -> str:
 
 
 def error_to_fix(one: GatewayStatus) -> LastError | None:
-    """Return the last error, unless it passes by itself."""
-    error = one.last_error
+    """Return why the status cannot be read, or the last error; None if it passes by itself."""
+    error = one.read_error or one.last_error
     return None if error is not None and error.fix.startswith(NO_ACTION) else error
 
 
@@ -143,11 +145,21 @@ def attempts(one: GatewayStatus, now: datetime, *, exact: bool = False) -> str:
     if not one.failures:
         return ""
     what = "enrolment" if one.state in SELF_SIGNED else "renewal"
-    times = "once" if one.failures == 1 else f"{one.failures} times"
     again = ""
     if one.next_at is not None and next_action(one) is Action.ENROL:
         again = f", next attempt {ahead(one.next_at, now, exact=exact)}"
-    return f"{what} failed {times}{again}"
+    return f"{what} failed {_times(one.failures)}{again}"
+
+
+def unread(one: GatewayStatus) -> str:
+    """Return how often the status could not be read, and why; empty if it could."""
+    if one.read_error is None:
+        return ""
+    return f"its status could not be read {_times(one.read_failures)}: {one.read_error.message}"
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 def _attempts(one: GatewayStatus, now: datetime) -> str:

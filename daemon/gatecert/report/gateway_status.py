@@ -242,6 +242,8 @@ class GatewayStatus:
         history: The last outcomes that were reported, the latest first.
         is_looked_up: Whether the names are looked up at all.
         fleet: How the hosts that share the certificate fare; None if it is not shared.
+        read_failures: How often in a row the monitor could not get a newer status than this one.
+        read_error: Why it could not the last time; None if it could.
     """
 
     name: str
@@ -277,6 +279,8 @@ class GatewayStatus:
     history: tuple[PastOutcome, ...] = ()
     is_looked_up: bool = True
     fleet: FleetStatus | None = None
+    read_failures: int = 0
+    read_error: LastError | None = None
 
 
 def as_json(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gatecert.report.attention import SELF_SIGNED, advice, attempts, level, step_words
+from gatecert.report.attention import SELF_SIGNED, advice, attempts, level, step_words, unread
 from gatecert.report.fleet_lines import halt_lines
 from gatecert.report.status_list import SYMBOLS, daemon_advice, daemon_words
 from gatecert.report.terminal import Style
@@ -89,6 +89,7 @@ def _fleet(one: GatewayStatus) -> Iterator[Row]:
 
 def _problem(one: GatewayStatus, now: datetime) -> Iterator[Row]:
     error = one.last_error
+    yield "error", unread(one)
     yield "attempts", attempts(one, now, exact=True)
     if error is not None:
         yield "error", f"{error.message} [{error.code}], {ago(error.at, now, exact=True)}"

@@ -19,6 +19,8 @@ from tests.fakes.gateway_statuses import (
 from gatecert.model import Event, Mode, OutcomeKind, PastOutcome, ReceiverPlan, Severity
 from gatecert.model.monitoring import ReceiverKind
 from gatecert.monitoring.gateway_problems import Past, Problem, problems
+from gatecert.monitoring.gateway_values import gateway_values
+from gatecert.monitoring.overview import Overview
 from gatecert.report.gateway_status import Condition, SecondCertificate
 
 if TYPE_CHECKING:
@@ -88,6 +90,24 @@ def test_a_check_that_prevents_orders_counts_as_often_as_it_did() -> None:
     assert found(thrice)[Event.FAILED].text == "port 80 is taken"
     since = (outcome(OutcomeKind.WAITING), outcome(OutcomeKind.FAILED, 9))
     assert not found(replace(twice, history=since))
+
+
+@pytest.mark.parametrize("name", ["boston", "kiel", "oslo", "pace"])
+def test_a_status_that_cannot_be_read_is_no_failed_attempt(name: str) -> None:
+    overview, known = Overview(), STATES[name]
+    overview.keep([name])
+    overview.describe(known)
+    for _ in range(3):
+        assert found(overview.statuses[name]) == found(known)
+        overview.fail(name, error("storage", "state.json cannot be read", "look at the disk"))
+    after = overview.statuses[name]
+    failed = found(after)[Event.FAILED]
+    assert failed.text == "its status could not be read 3 times: state.json cannot be read"
+    assert (failed.code, failed.fix) == ("storage", "look at the disk")
+    assert found(after) == found(known) | {Event.FAILED: failed}
+    assert gateway_values(after) == replace(gateway_values(known), needs_attention=True)
+    overview.describe(known)
+    assert found(overview.statuses[name]) == found(known)
 
 
 @pytest.mark.parametrize(

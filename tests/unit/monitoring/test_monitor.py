@@ -268,13 +268,15 @@ def test_a_gateway_whose_state_cannot_be_read_fails_and_is_named(tmp_path: Path)
         await core.until_metric('gatecert_last_attempt_success{gateway="boston"}', "1.0")
         for name in ("boston", "lab"):
             core.send(Unreadable(name, WELL_AT, "storage", "state.json: Input/output error", ""))
-        await core.until_metric('gatecert_last_attempt_success{gateway="boston"}', "0.0")
+        await core.until_metric('gatecert_needs_attention{gateway="boston"}', "1.0")
+        assert await core.metric('gatecert_last_attempt_success{gateway="boston"}') == "1.0"
+        assert await core.metric('gatecert_consecutive_failures{gateway="boston"}') == "0.0"
         assert await core.metric("gatecert_gateways_known") == "1.0"  # nothing is known of lab
         _, body = await core.get("page", "/")
         assert "lab: its status cannot be read: state.json: Input/output error" in body
         assert (await core.get("page", "/readyz"))[0] == 503
         core.describe(WELL)
-        await core.until_metric('gatecert_last_attempt_success{gateway="boston"}', "1.0")
+        await core.until_metric('gatecert_needs_attention{gateway="boston"}', "0.0")
 
     play(tmp_path, scene)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -66,6 +67,10 @@ def test_whoever_needs_a_person_is_told_what_to_do() -> None:
             "expired at 2026-11-30 10:30:00 UTC, later than this machine's clock",
         ),
         (FULL, attempts(FULL, NOW)),
+        (
+            replace(FULL, read_failures=2, read_error=error("storage", "no such disk")),
+            "its status could not be read 2 times: no such disk",
+        ),
     ],
 )
 def test_facts(one: GatewayStatus, words: str) -> None:
