@@ -245,10 +245,15 @@ def test_a_host_that_knows_that_the_database_is_away_does_not_ask_it(shared: Gat
         line = "database away since 2026-11-30 09:12:00 UTC: serving on, no orders"
         assert f"fleet  {line}" in shown.output.splitlines()
         (told,) = document(shared.run("status", "--json"))["gateways"]
+        assert told["fleet"]["away"] is True
         assert told["fleet"]["away_since"] == "2026-11-30T09:12:00Z"
         with pytest.raises(BlockingIOError):
             silent.accept()
 
         files.save_state("vpn", GatewayState())
-        assert "fleet  database away since " in shared.run("status").output
+        line = "database away: serving on, no orders"  # nobody knows since when
+        assert f"fleet  {line}" in shared.run("status").output.splitlines()
         silent.accept()[0].close()
+        (told,) = document(shared.run("status", "--json"))["gateways"]
+        fleet = told["fleet"]
+        assert (fleet["words"], fleet["away"], fleet["away_since"]) == (line, True, None)

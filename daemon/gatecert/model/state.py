@@ -71,13 +71,13 @@ class DatabaseProblem:
     """The reason why the database that hosts share cannot be used, so that nothing is ordered.
 
     Attributes:
-        since: When a pass found it first.
+        since: When a pass found it first; None if none has, and a command finds it now.
         code: Its doctor code.
         detail: One line.
         fix: What to do about it, one line; empty if unknown.
     """
 
-    since: datetime
+    since: datetime | None
     code: str
     detail: str
     fix: str = ""

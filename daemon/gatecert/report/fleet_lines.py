@@ -55,7 +55,7 @@ def fleet_lines(statuses: Sequence[GatewayStatus]) -> Iterator[str]:
     Gateways whose newest certificate is not proven on every live host are named.
     """
     known = [one for one in statuses if one.fleet is not None]
-    away = [one for one in known if one.fleet is not None and one.fleet.away_since is not None]
+    away = [one for one in known if one.fleet is not None and one.fleet.away]
     if away:
         yield _words_of(min(away, key=_days_left))
         return
@@ -75,7 +75,7 @@ def fleet_lines(statuses: Sequence[GatewayStatus]) -> Iterator[str]:
 
 def halt_lines(statuses: Sequence[GatewayStatus]) -> Iterator[str]:
     """Yield that the whole fleet is paused or braked, as far as this host has seen it last."""
-    seen = [one.fleet for one in statuses if one.fleet is not None and not one.fleet.away_since]
+    seen = [one.fleet for one in statuses if one.fleet is not None and not one.fleet.away]
     latest = max(seen, key=lambda fleet: fleet.at, default=None)
     if latest is None:
         return

@@ -193,7 +193,8 @@ class FleetStatus:
         hosts: Number of hosts of the cluster.
         proven: Hosts that are proven to serve it.
         others: Hosts that are not, or that are silent.
-        away_since: Since when the database cannot be used; None if it can.
+        away: Whether the database cannot be used.
+        away_since: Since when passes find that; None if none has.
         paused_since: By ``gatecert fleet pause``; None if the fleet is not paused.
         pause_reason: Why it is paused; empty if unknown.
         brake_since: Since when too many deployments have been rolled back; None if they have not.
@@ -206,6 +207,7 @@ class FleetStatus:
     hosts: int = 0
     proven: tuple[str, ...] = ()
     others: tuple[HostProgress, ...] = ()
+    away: bool = False
     away_since: datetime | None = None
     paused_since: datetime | None = None
     pause_reason: str = ""

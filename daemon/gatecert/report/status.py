@@ -183,14 +183,15 @@ def _fleet(facts: StatusFacts, now: datetime) -> FleetStatus | None:
         return fleet_status(facts.target.name, facts.cluster)
     problem = facts.cluster
     words = _database_warning(facts, problem, now)
-    return FleetStatus(words, now, away_since=problem.since)
+    return FleetStatus(words, now, away=True, away_since=problem.since)
 
 
 def _database_warning(facts: StatusFacts, problem: DatabaseProblem, now: datetime) -> str:
-    """Say since when the database of the hosts cannot be used, and how long that does no harm."""
+    """Say that the database of the hosts cannot be used, and how long that does no harm."""
     _, summary = facts.live or (None, None)
     words = "away" if problem.code == DatabaseAwayError.code else f"refused ({problem.code})"
-    text = f"database {words} since {instant(problem.since)}: serving on, no orders"
+    since = f" since {instant(problem.since)}" if problem.since is not None else ""
+    text = f"database {words}{since}: serving on, no orders"
     if summary is None or summary.is_bootstrap:
         return text
     days = max(0, int((summary.not_after - now).total_seconds() // DAY))

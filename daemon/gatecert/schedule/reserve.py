@@ -30,6 +30,6 @@ def may_be_used(
         certificate: The one in use.
         now: Aware UTC.
     """
-    if problem is None or problem.code != DatabaseAwayError.code:
+    if problem is None or problem.since is None or problem.code != DatabaseAwayError.code:
         return False
     return now - problem.since >= AWAY_FOR and now >= ending_from(certificate)

@@ -107,7 +107,7 @@ def test_without_the_database_the_gateway_that_ends_first_counts() -> None:
         gateway(
             f"gw-{days}",
             days_left=days,
-            fleet=FleetStatus(f"{days} days left", NOW, away_since=NOW),
+            fleet=FleetStatus(f"{days} days left", NOW, away=True, away_since=NOW),
         )
         for days in (40, 31, 60)
     ]

@@ -44,6 +44,7 @@ from gatecert.model import (
     Version,
     with_outcome,
 )
+from gatecert.report.fleet_lines import fleet_lines
 from gatecert.report.gateway_status import (
     ClientAuthenticationStatus,
     Condition,
@@ -223,6 +224,17 @@ def test_a_database_that_cannot_be_used(
 ) -> None:
     status = gateway_status(known(live, state=GatewayState(host=HostState(database=problem))), NOW)
     assert (status.warning, status.warning_fix) == (warning, "start it")
+
+
+@pytest.mark.parametrize("since", [NOW - DAY, None])
+def test_no_time_is_claimed_that_nobody_has_noted(since: datetime | None) -> None:
+    status = gateway_status(known(ISSUED, cluster=replace(AWAY, since=since)), NOW)
+    time = " since 2026-11-22 12:00:00 UTC" if since is not None else ""
+    line = f"database away{time}: serving on, no orders; 60 days left"
+    assert list(fleet_lines([status])) == [line]
+    (gateway,) = json.loads(as_json([status], now=NOW, daemon=None))["gateways"]
+    noted = "2026-11-22T12:00:00Z" if since is not None else None
+    assert (gateway["fleet"]["away"], gateway["fleet"]["away_since"]) == (True, noted)
 
 
 RING = RollOutWait(13, NOW + DAY, "generation 13 waits for ring 1", "no action needed: soon")

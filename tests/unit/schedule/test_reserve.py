@@ -41,13 +41,22 @@ def test_it_may_be_used_in_the_end(away_for: timedelta, left: timedelta) -> None
     ("problem", "left"),
     [
         (None, 9 * DAY),
+        (replace(AWAY, since=None), HOUR),
         (replace(AWAY, since=NOW - 24 * HOUR + HOUR / 60), 9 * DAY),
         (replace(AWAY, since=NOW + 2 * DAY), 9 * DAY),
         (AWAY, 9 * DAY + HOUR),
         (replace(AWAY, code="login-refused"), HOUR),
         (replace(AWAY, code="commit-unknown"), HOUR),
     ],
-    ids=["no problem", "too short", "clock set back", "a tenth left", "refused", "it answers"],
+    ids=[
+        "no problem",
+        "unknown since when",
+        "too short",
+        "clock set back",
+        "a tenth left",
+        "refused",
+        "it answers",
+    ],
 )
 def test_it_waits_otherwise(problem: DatabaseProblem | None, left: timedelta) -> None:
     begin, end = NOW + left - 90 * DAY, NOW + left

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -32,6 +31,7 @@ from gatecert.store.postgres.sealing import read_sealing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
     from pathlib import Path
 
     from psycopg import Connection
@@ -136,7 +136,7 @@ class FleetStore(FleetStates):
                 return cluster_rows.read(rows, session, shared, self._keys)
         except DatabaseError as error:
             known = self._known_problem(gateways)
-            since = known.since if known is not None else datetime.now(UTC)
+            since = known.since if known is not None else None
             return DatabaseProblem(since, error.code, error.message, error.fix)
 
     def spare_database(self, gateways: Collection[str]) -> None:
