@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -20,7 +21,13 @@ from gatecert.cli.fleet_status_command import status
 from gatecert.cli.output import show_text
 from gatecert.config.names import host_name
 from gatecert.config.targets import targets
-from gatecert.config.values import BadValueError, duration, whole_number
+from gatecert.config.values import (
+    LONGEST_DURATION,
+    BadValueError,
+    duration,
+    duration_text,
+    whole_number,
+)
 from gatecert.errors import WrongUsageError
 from gatecert.model import Limits, Mode
 from gatecert.report.gateway_status import as_document
@@ -36,7 +43,9 @@ if TYPE_CHECKING:
     from gatecert.config.schema import Configuration
 
 MOST: Final = 1_000_000  # certificates below one domain
+MANY_DIGITS: Final = re.compile("0*[1-9][0-9]{7,}")  # ten million, or more
 SHORTEST_LIFETIME: Final = 2 * DAY
+LIFETIMES: Final = f"allowed: 2d to {duration_text(LONGEST_DURATION)}"
 
 app = typer.Typer(
     help="Share names and limits between hosts: database, hosts, plan.",
@@ -108,9 +117,10 @@ def _lifetime(written: str) -> timedelta:
     try:
         lifetime = duration(written)
     except BadValueError as error:
-        raise typer.BadParameter(f"--lifetime: {error}") from error
+        raise typer.BadParameter(f"--lifetime: {error}; {LIFETIMES}") from error
     if lifetime < SHORTEST_LIFETIME:
-        raise typer.BadParameter(f"--lifetime: {written} is too short to plan by days; at least 2d")
+        what = f"{written} is too short to plan by days"
+        raise typer.BadParameter(f"--lifetime: {what}; {LIFETIMES}")
     return lifetime
 
 
@@ -120,7 +130,8 @@ def _given(counts: Sequence[str]) -> Mapping[str, int]:
     for each in counts:
         written, _, number = each.partition("=")
         try:
-            domain, count = host_name(written), whole_number(number)
+            domain = host_name(written)
+            count = MOST + 1 if MANY_DIGITS.fullmatch(number) else whole_number(number)
         except BadValueError as error:
             raise typer.BadParameter(f"{each}: {error}; write ddns.example=1000") from error
         if count > MOST:
