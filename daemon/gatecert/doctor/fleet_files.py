@@ -17,7 +17,7 @@ from gatecert.config.fleet_host import fleet_host
 from gatecert.doctor.client_certificate_files import complaint
 from gatecert.errors import ConfigurationError, SealingKeyMissingError
 from gatecert.http.client_certificate import ClientCertificate
-from gatecert.store.postgres.sealing import SealingKeys
+from gatecert.store.postgres.sealing import NEW_KEY, SealingKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CERTIFICATE: Final[Location] = ("fleet", "database", "certificate")
 KEY: Final[Location] = ("fleet", "database", "key")
-NEW_KEY: Final = "openssl rand -base64 32 | tr +/ -_"
 
 
 def findings(fleet: FleetSettings, now: datetime) -> Iterator[Finding]:
@@ -51,7 +50,7 @@ def findings(fleet: FleetSettings, now: datetime) -> Iterator[Finding]:
         yield from _rights(database)
     for index, path in enumerate(fleet.sealing_keys):
         if not _is_sealing_key(path):
-            what = f"is not a Fernet key (32 bytes in base64url); make one: {NEW_KEY}"
+            what = f"{path} is not a Fernet key (32 bytes in base64url); make one: {NEW_KEY}"
             yield Finding(("fleet", "sealing_keys", index), what)
 
 

@@ -87,7 +87,8 @@ def test_a_certificate_without_a_name_needs_a_role(written: FleetFiles) -> None:
 def test_a_sealing_key_that_is_none_is_refused_without_its_content(written: FleetFiles) -> None:
     written.write("seal-2025", b"S3cr3t")
     (line,) = problems(written)
-    assert line.startswith("fleet.sealing_keys[1]: is not a Fernet key (32 bytes in base64url)")
+    told = f"{written.directory / 'seal-2025'} is not a Fernet key (32 bytes in base64url)"
+    assert line.startswith(f"fleet.sealing_keys[1]: {told}")
     command = line.partition("make one: ")[2]
     made = subprocess.run(["sh", "-c", command], check=True, capture_output=True)
     written.write("seal-2025", made.stdout)

@@ -8,7 +8,7 @@ before the old one is removed. The database never has a sealing key: a dump of i
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+NEW_KEY: Final = "openssl rand -base64 32 | tr +/ -_"
 FIX = "list the key that sealed it in fleet.sealing_keys of this host"
 
 
@@ -100,12 +101,20 @@ def read_sealing_keys(paths: Sequence[Path]) -> SealingKeys:
     """Read the files of ``fleet.sealing_keys``, in their order.
 
     Raises:
-        SealingKeyMissingError: One cannot be read, or somebody else may change it.
+        SealingKeyMissingError: One cannot be read or is none, or somebody else may change it.
     """
     keys = []
     for number, path in enumerate(paths, 1):
         try:
             keys.append(read_secret(path))
+            SealingKeys(keys[-1:])
+        except SealingKeyMissingError:
+            raise SealingKeyMissingError(
+                f"{path} contains no sealing key (32 bytes in base64url), so this host can neither"
+                " seal nor open the fleet's private keys",
+                fix="copy the key from another host of the cluster to it, or make the first one:"
+                f" {NEW_KEY}",
+            ) from None  # the cause knows no more
         except WeakFileError as error:
             raise SealingKeyMissingError(
                 f"sealing key {number} of this host is in a file that {error.weakness}",

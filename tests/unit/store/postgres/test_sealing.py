@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,29 @@ def test_a_file_that_cannot_be_used_is_told_by_its_number(tmp_path: Path) -> Non
     with pytest.raises(SealingKeyMissingError, match="world-writable") as caught:
         read_sealing_keys([weak])
     assert str(weak) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"S3cr3t", b"\xffS3cr3t\n", EARLIER[:-1]],
+    ids=["empty", "text", "bytes", "cut"],
+)
+def test_a_file_that_contains_no_key_is_named_and_never_quoted(
+    tmp_path: Path, content: bytes
+) -> None:
+    good, bad = tmp_path / "seal-2026", tmp_path / "seal-2025"
+    for path, written in ((good, LATER), (bad, content)):
+        path.write_bytes(written)
+        path.chmod(0o600)
+    with pytest.raises(SealingKeyMissingError) as caught:
+        read_sealing_keys([good, bad])
+    assert str(caught.value).startswith(f"{bad} contains no sealing key (32 bytes in base64url)")
+    assert "neither seal nor open the fleet's private keys" in str(caught.value)
+    command = caught.value.fix.partition("make the first one: ")[2]
+    bad.write_bytes(subprocess.run(["sh", "-c", command], check=True, capture_output=True).stdout)
+    assert read_sealing_keys([good, bad]).seal(SECRET)
+    for secret in ("S3cr3t", EARLIER[:8].decode()):
+        assert secret not in f"{caught.value!r} {caught.value.fix}"
 
 
 def test_a_key_fits_its_own_certificate_and_request_only() -> None:
