@@ -25,6 +25,7 @@ from gatecert.config.configuration_finding import Finding as KeyFinding
 from gatecert.config.effective_settings import effective_settings
 from gatecert.config.load import validate
 from gatecert.config.schema.ddns import AS_DNS_01
+from gatecert.config.schema.fleet_settings import FleetSettings
 from gatecert.config.targets import targets
 from gatecert.deploy.reload_unit import read_reload_units
 from gatecert.doctor.configuration_problems import configuration_problems
@@ -43,12 +44,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gatecert.config.document import Document
-    from gatecert.config.schema import Configuration, FleetSettings
+    from gatecert.config.schema import Configuration
     from gatecert.deploy.reload_unit import ReloadUnit
     from gatecert.doctor.finding import Finding
     from gatecert.model import Target
 
 FLEET: Final = "fleet"
+FLEET_PAGE: Final = "docs/configuration.md#fleet"
 WIDEST: Final = 60  # columns of a setting; the origins of longer ones are not aligned
 
 
@@ -129,7 +131,13 @@ def _say(terminal: Terminal, text: str, first: str, rest: str | None = None) -> 
 def _explain(document: Document, configuration: Configuration, name: str) -> None:
     """Show the settings of a gateway, or of the fleet unless a gateway has this name."""
     fleet = configuration.fleet
-    if name == FLEET and fleet is not None and name not in configuration.gateways:
+    if name == FLEET and name not in configuration.gateways:
+        if fleet is None:
+            known = ", ".join(FleetSettings.model_fields)
+            show_lines(
+                f"fleet: none, so this host shares nothing; settings: {known} ({FLEET_PAGE})"
+            )
+            return
         settings = list(effective_settings(document, (FLEET,), fleet))
     else:
         gateway = find("gateway", configuration.gateways, name)

@@ -243,7 +243,13 @@ def test_hosts_of_a_fleet_answer_for_each_other_and_share_a_certificate(
     assert ("at a virtual IP" in told) is not shared
 
 
-def test_without_a_fleet_there_is_nothing_to_explain(run: Run) -> None:
-    code, _, error = run({"vpn": OWN}, "check", "--explain", "fleet")
-    assert code == 2
-    assert "no gateway is called 'fleet'" in error
+def test_without_a_fleet_its_settings_are_named(run: Run) -> None:
+    code, output, error = run({"vpn": OWN}, "check", "--explain", "fleet")
+    assert (code, error) == (0, "")
+    assert output == (
+        "fleet: none, so this host shares nothing; settings: database, cluster, host, ring,"
+        " sealing_keys, issue, reserve (docs/configuration.md#fleet)\n"
+    )
+    code, output, _ = run({"fleet": OWN}, "check", "--explain", "fleet")
+    assert code == 0
+    assert output.startswith("fleet\n")  # the gateway of this name
