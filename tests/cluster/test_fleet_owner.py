@@ -6,14 +6,18 @@ import shutil
 import subprocess
 from itertools import count
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+import psycopg
 import pytest
 from cryptography.fernet import Fernet
+from psycopg import sql
 
 from harness.gatecert import CommandResult, Gatecert
 from harness.postgres import HOST, OWNER, Postgres, make_directory
+from harness.waiting import wait_until
 
-from .conftest import FleetDatabase
+from .conftest import FleetDatabase, parameters
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -93,6 +97,44 @@ def test_a_fleet_begins_with_one_command(owned: OwnersDatabase) -> None:
     for role, name in ((a, a), (b, "gw-b")):
         with FleetDatabase(owned.server, owned.name, logins).connect(role) as host:
             assert host.execute("SELECT own_cluster(), own_host()").fetchone() == ("hq", name)
+
+
+def test_the_line_for_pg_hba_lets_hosts_into_a_database_of_any_name(
+    servers: ExitStack,
+    certificates: DatabaseCertificates,
+    empty_cluster: EmptyCluster,
+    gatecert: Gatecert,
+) -> None:
+    directory = make_directory()
+    servers.callback(shutil.rmtree, directory)
+    local = "local all all trust\n"
+    server = Postgres(directory, certificates, logins=local).copy(empty_cluster)
+    servers.enter_context(server)
+    names = ("Fleet 2026", "hq-fleet", "2fleet", "all", "replication", 'a"b,c#d', "fleet_2")
+    lines = []
+    for name in names:
+        with server.owner() as owner:
+            owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        where = f"{quote(name)}?host={server.sockets}&port={server.port}"
+        login = ("--database", f"postgresql://{OWNER}@/{where}")
+        done = gatecert.run("fleet", "init", *login, "--cluster", "hq", "gw-a")
+        assert (done.exit_code, done.errors) == (0, "")
+        lines.append(done.output.partition(f"{FIRST_LINE}: ")[2])
+    assert lines[0] == 'hostssl "Fleet 2026" +gatecert_host all cert\n'
+    assert lines[-1] == "hostssl fleet_2 +gatecert_host all cert\n"
+
+    server.configure(local + "".join(lines))
+    server.reload()
+
+    def is_let_in(name: str) -> bool:
+        try:
+            psycopg.connect(**parameters(server.login("gw-a", name))).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    wait_until(lambda: is_let_in("fleet_2"), "the last line to count")
+    assert [name for name in (*names, "postgres") if not is_let_in(name)] == ["postgres"]
 
 
 def test_hosts_and_clusters_are_added_later(owned: OwnersDatabase) -> None:

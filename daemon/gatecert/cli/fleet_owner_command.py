@@ -94,6 +94,8 @@ def init(
 
     Logs in as the owner, as gatecert fleet migrate does. Run it again to add hosts.
     """
+    from gatecert.store.postgres.pg_hba import hosts_line
+
     complete = database and cluster and hosts
     fleet = None if complete else fleet_section(context, "name --database, --cluster and the hosts")
     name = checked_name(cluster) if cluster or fleet is None else fleet.cluster
@@ -104,8 +106,7 @@ def init(
         role = f"{host.role} (was {former})" if former else host.role
         show_lines(f"host {host.name} of cluster {name}, ring {host.ring}: role {role}")
     show_lines(
-        "pg_hba.conf of each server needs, in front of other lines: "
-        f"hostssl {owner.database} +gatecert_host all cert"
+        f"pg_hba.conf of each server needs, in front of other lines: {hosts_line(owner.database)}"
     )
 
 

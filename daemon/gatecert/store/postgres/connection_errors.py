@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import psycopg
 
 from gatecert.errors import DatabaseAwayError, DatabaseError, clean
+from gatecert.store.postgres.pg_hba import hosts_line
 
 if TYPE_CHECKING:
     from gatecert.model.fleet import DatabaseLogin
@@ -92,13 +93,12 @@ KNOWN: Final = (  # the first that fits
     _known(
         "authentication method requirement|password",
         "asks the role {role} for a password, but hosts log in by certificate",
-        "put hostssl {name} +gatecert_host all cert first in pg_hba.conf",
+        "put {line} first in pg_hba.conf",
     ),
     _known(
         "no pg_hba.conf entry|pg_hba.conf rejects",
         "has no line in pg_hba.conf for the role {role} and the database {name}",
-        "correct fleet.database.name, or add this host with gatecert fleet init, and hostssl {name}"
-        " +gatecert_host all cert there",
+        "correct fleet.database.name, or add this host with gatecert fleet init, and {line} there",
     ),
     _known(
         "database .* does not exist",
@@ -126,6 +126,7 @@ def refusal(error: psycopg.Error, login: DatabaseLogin) -> Refusal:
             words = {
                 "role": login.user,
                 "name": login.name,
+                "line": hosts_line(login.name),
                 "certificate": login.certificate,
                 "text": text,
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -66,6 +67,13 @@ def test_the_database_may_be_the_wrong_one() -> None:
     text = 'FATAL:  no pg_hba.conf entry for host "192.0.2.9", user "hq-gw-a", database "gatecert"'
     fix = refusal(psycopg.OperationalError(BEGINNING + text), LOGIN).fix
     assert fix.startswith("correct fleet.database.name, or add this host")
+    assert "hostssl gatecert +gatecert_host all cert there" in fix
+
+
+def test_an_odd_name_of_a_database_is_quoted_for_pg_hba() -> None:
+    error = psycopg.OperationalError(f"{BEGINNING}FATAL:  no pg_hba.conf entry for host")
+    fix = refusal(error, replace(LOGIN, name="HQ fleet")).fix
+    assert 'hostssl "HQ fleet" +gatecert_host all cert there' in fix
 
 
 @pytest.mark.parametrize(
