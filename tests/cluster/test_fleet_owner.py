@@ -13,6 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from psycopg import sql
 
+from gatecert.store.postgres.membership import add_cluster, add_host
 from harness.gatecert import CommandResult, Gatecert
 from harness.postgres import HOST, OWNER, Postgres, make_directory
 from harness.waiting import wait_until
@@ -215,6 +216,22 @@ def test_a_role_that_no_certificate_can_have_alone_is_refused(
     assert owned.hosts() == []
     granted = "SELECT FROM pg_auth_members WHERE roleid = 'gatecert_host'::regrole AND member = "
     assert owned.execute(f"{granted}(SELECT oid FROM pg_roles WHERE rolname = '{role}')") == []
+
+
+@pytest.mark.parametrize("role", ["pg_monitor", "gatecert_observer"])
+def test_a_host_of_an_earlier_release_gets_a_role_of_its_own(
+    owned: OwnersDatabase, role: str
+) -> None:
+    assert owned.migrate().exit_code == 0
+    with owned.server.owner(owned.name) as session:
+        add_cluster(session, "hq")
+        add_host(session, "hq", "gw-a", role)
+    own = f"{owned.name}-a"
+    done = owned.init(f"gw-a={own}")
+    assert (done.exit_code, done.errors) == (0, "")
+    assert f"role {own} (was {role})\n" in done.output
+    assert owned.hosts() == [("hq", "gw-a", own, 1)]
+    assert owned.execute(f"SELECT pg_has_role('{role}', 'gatecert_host', 'MEMBER')") == [(False,)]
 
 
 @pytest.mark.parametrize("right", ["SUPERUSER", "BYPASSRLS"])

@@ -132,7 +132,7 @@ def test_the_page_leads_to_hosts_that_log_in(page: PageServer) -> None:
     left = page.run_on_host("fleet leave")
     assert "host gw-b has left cluster hq; other hosts: gw-a" in left.output
     removed = page.run_as_postgres(block(f"{POSTGRES} leave"))
-    assert removed.output == "host gw-b of cluster hq and its role are removed\n"
+    assert removed.output == "host gw-b of cluster hq is removed, and cannot log in any more\n"
 
     page.write_host("gw-c")
     with (

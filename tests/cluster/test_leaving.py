@@ -166,12 +166,27 @@ def test_the_owner_removes_hosts_and_their_roles(
         add_host(session, "hq", "gw-c", ROLE)
     removed = owner("gw-c")
     assert (removed.exit_code, removed.errors) == (0, "")
-    assert removed.output == "host gw-c of cluster hq and its role are removed\n"
+    assert removed.output == "host gw-c of cluster hq is removed, and cannot log in any more\n"
     assert database.execute(f"SELECT rolname FROM pg_roles WHERE rolname = '{ROLE}'") == []
     assert database.execute("SELECT name FROM host WHERE cluster = 'hq' ORDER BY 1") == [
         ("gw-a",),
         ("gw-b",),
     ]
+
+
+@pytest.mark.parametrize("role", ["pg_monitor", "gatecert_observer"])
+def test_a_host_with_a_predefined_role_is_removed(
+    database: FleetDatabase, owner: Callable[..., CommandResult], role: str
+) -> None:
+    """An earlier release let it in; the role itself stays."""
+    with database.server.owner(database.name) as session:
+        add_host(session, "hq", "gw-c", role)
+    removed = owner("gw-c")
+    assert (removed.exit_code, removed.errors) == (0, "")
+    assert database.execute("SELECT FROM host WHERE name = 'gw-c'") == []
+    member = f"pg_has_role('{role}', 'gatecert_host', 'MEMBER')"
+    roles = f"SELECT {member} FROM pg_roles WHERE rolname = '{role}'"
+    assert database.execute(roles) == [(False,)]
 
 
 def test_a_host_that_runs_is_not_removed(

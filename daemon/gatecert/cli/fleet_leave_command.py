@@ -72,7 +72,7 @@ def _remove(context: typer.Context, hosts: Sequence[str], cluster: str, database
     name = checked_name(cluster) if cluster or fleet is None else fleet.cluster
     owner_login(database, fleet).remove_hosts(name, hosts)
     for host in hosts:
-        show_lines(f"host {host} of cluster {name} and its role are removed")
+        show_lines(f"host {host} of cluster {name} is removed, and cannot log in any more")
 
 
 def _leave(context: typer.Context, wait: float) -> None:

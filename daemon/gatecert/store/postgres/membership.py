@@ -6,12 +6,15 @@ The role is a member of ``gatecert_host``, and row-level security shows it the r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from psycopg import sql
 
 if TYPE_CHECKING:
     from psycopg import Connection
+
+OF_THE_SERVER: Final = "pg_"  # beginning of roles that exist everywhere
+OF_THE_SCHEMA: Final = {"gatecert_host", "gatecert_observer", "gatecert_relay"}
 
 
 def add_cluster(owner: Connection, cluster: str) -> None:
@@ -70,5 +73,10 @@ def remove_host(owner: Connection, cluster: str, host: str) -> None:
 
 
 def _drop_role(owner: Connection, role: str) -> None:
-    """Take a login away; no other host has it, as the table of hosts sees to."""
-    owner.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+    """Take a login away; no other host has it, as the table of hosts sees to.
+
+    A role that is not a host's own, which an earlier release let it have, stays without its rights.
+    """
+    is_needed = role.startswith(OF_THE_SERVER) or role in OF_THE_SCHEMA
+    statement = "REVOKE gatecert_host FROM {}" if is_needed else "DROP ROLE IF EXISTS {}"
+    owner.execute(sql.SQL(statement).format(sql.Identifier(role)))
