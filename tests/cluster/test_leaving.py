@@ -11,7 +11,7 @@ import pytest
 from gatecert.model import Expenses, GatewayState, Limits, TextRecord
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres.fleet_store import FleetStore
-from gatecert.store.postgres.membership import add_host
+from gatecert.store.postgres.membership import add_cluster, add_host
 from harness.gatecert import Gatecert
 from harness.postgres import OWNER
 
@@ -172,6 +172,26 @@ def test_the_owner_removes_hosts_and_their_roles(
         ("gw-a",),
         ("gw-b",),
     ]
+
+
+def test_what_stays_of_a_cluster_without_hosts_is_told(
+    database: FleetDatabase, owner: Callable[..., CommandResult]
+) -> None:
+    with database.server.owner(database.name) as session:
+        add_cluster(session, "branch")
+        for host in ("gw-a", "gw-b"):
+            add_host(session, "branch", host, f"branch-{host}")
+    database.execute("INSERT INTO gateway (cluster, name) VALUES ('branch', 'vpn')")
+    gone = "of cluster branch is removed, and cannot log in any more"
+    assert owner("gw-b", cluster="branch").output.splitlines() == [f"host gw-b {gone}"]
+    last = owner("gw-a", cluster="branch")
+    assert (last.exit_code, last.errors) == (0, "")
+    assert last.output == (
+        f"host gw-a {gone}\n"
+        "cluster branch has no host left: its account, certificates and counted requests stay in"
+        " the database, and fleet status goes on counting its gateways\n"
+    )
+    assert database.execute("SELECT name FROM overview WHERE cluster = 'branch'") == [("vpn",)]
 
 
 @pytest.mark.parametrize("role", ["pg_monitor", "gatecert_observer"])

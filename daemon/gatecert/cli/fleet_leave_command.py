@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
     from gatecert.cli.fleet_host_store import FleetMember
     from gatecert.store.postgres.leaving import OtherHost
+
+REMAINS: Final = (
+    "its account, certificates and counted requests stay in the database, and fleet status goes on"
+    " counting its gateways"
+)
 
 
 def leave(
@@ -70,9 +75,11 @@ def _remove(context: typer.Context, hosts: Sequence[str], cluster: str, database
     complete = database and cluster
     fleet = None if complete else fleet_section(context, "name --database and --cluster")
     name = checked_name(cluster) if cluster or fleet is None else fleet.cluster
-    owner_login(database, fleet).remove_hosts(name, hosts)
+    left = owner_login(database, fleet).remove_hosts(name, hosts)
     for host in hosts:
         show_lines(f"host {host} of cluster {name} is removed, and cannot log in any more")
+    if not left:
+        show_lines(f"cluster {name} has no host left: {REMAINS}")
 
 
 def _leave(context: typer.Context, wait: float) -> None:

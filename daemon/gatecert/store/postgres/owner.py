@@ -150,8 +150,11 @@ class Owner:
             server = "this host" if where.startswith("/") else f"{where}:{session.info.port}"
             return overview_rows.read(session, server, limits)
 
-    def remove_hosts(self, cluster: str, hosts: Sequence[str]) -> None:
+    def remove_hosts(self, cluster: str, hosts: Sequence[str]) -> int:
         """Remove hosts and their roles; what they counted and ordered stays.
+
+        Returns:
+            How many hosts the cluster still has.
 
         Raises:
             WrongUsageError: There is no such cluster or host, or one still runs.
@@ -161,6 +164,8 @@ class Owner:
             for host in hosts:
                 _check_gone(session, cluster, host)
                 membership.remove_host(session, cluster, host)
+            left = session.execute("SELECT FROM host WHERE cluster = %s", [cluster])
+            return left.rowcount
 
     def pause(self, reason: str) -> FleetHalt:
         """Pause the whole fleet; return how it is halted.
