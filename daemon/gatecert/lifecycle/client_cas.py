@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from gatecert.client_ca import bundle_change, bundle_warnings
 from gatecert.client_ca.bundle import quoted_subjects
+from gatecert.client_ca.client_ca_deployer import PROVEN
 from gatecert.client_ca.crl_files import read_crls
 from gatecert.client_ca.lockout import count_and_names, locked_out, read_known_users
 from gatecert.client_ca.user_check import UserCheckResult, check_user
+from gatecert.deploy.deployer import DeploymentResult
 from gatecert.errors import GatecertError, LockoutError
 from gatecert.lifecycle.gateway_pass import Weight
 from gatecert.lifecycle.wake import CLIENT_CA_LOOK
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from gatecert.certificate.upload import Upload
     from gatecert.client_ca.bundle import Bundle
-    from gatecert.deploy.deployer import DeploymentResult
     from gatecert.lifecycle.gateway_pass import Pass
     from gatecert.model import Target
 
@@ -142,7 +143,7 @@ class ClientCAs:
             if not deployer.is_needed:
                 return
             deployer.ensure()
-            result = deployer.settle()
+            result = deployer.settle() or _proven_again(current)
             self._warn(current)
         except GatecertError as error:
             current.client_cas_failed = True
@@ -217,6 +218,23 @@ def _outcome(
         return current.outcome(OutcomeKind.DEPLOYED, detail)
     kind = OutcomeKind.ROLLED_BACK if result.rolled_back else OutcomeKind.FAILED
     return current.outcome(kind, result.detail, code=result.error.code, fix=result.error.fix)
+
+
+def _proven_again(current: Pass) -> DeploymentResult | None:
+    """Return that a roll-back is over; None if the last outcome is none, or is not over.
+
+    It is over as soon as a later watch proves the client CAs of before, since nothing is tried
+    again. The certificate is, if that was rolled back; it has an error until then.
+    """
+    last, known = current.state.host.outcome, current.client_cas.record.value
+    if last is None or last.kind is not OutcomeKind.ROLLED_BACK:
+        return None
+    certificate = current.deployer.record.value
+    if certificate is not None and certificate.error:
+        return None
+    if known is None or known.confirmed is None or known.confirmed <= last.at:
+        return None
+    return DeploymentResult(f"after the roll-back, {PROVEN}")
 
 
 def _settings(target: Target) -> ClientAuthentication:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from OpenSSL import SSL
 from tests.fakes.clock import DAY, NOW
 from tests.fakes.pki import Issued, Pki, dns
+from tests.fakes.resolver import Names
 from tests.fakes.users_office import Office, bundle, write_crl
 
 from gatecert.certificate.bootstrap import bootstrap
@@ -31,25 +32,35 @@ from gatecert.client_ca.bundle_files import BundleFiles
 from gatecert.deploy.deployer import DeployTools
 from gatecert.errors import CertificateError, LockoutError, StorageError, WrongUsageError
 from gatecert.lifecycle.client_cas import ClientCAs
+from gatecert.lifecycle.description import describe
 from gatecert.lifecycle.gateway_pass import ROUTINE, Occasion, Pass, PassContext
+from gatecert.lifecycle.pipeline import Pipeline
 from gatecert.lifecycle.state_cache import StateCache
 from gatecert.model import (
     ClientAuthentication,
     Deployment,
     Endpoint,
+    Event,
     InstallPlan,
     Message,
+    Mode,
     Outcome,
     OutcomeKind,
+    ReceiverKind,
+    ReceiverPlan,
     Stage,
     Target,
 )
+from gatecert.monitoring.gateway_problems import Past, problems
+from gatecert.monitoring.gateway_values import gateway_values
 from gatecert.schedule.spread import next_instant
 from gatecert.store import durable
 from gatecert.store.file_store import FileStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from gatecert.report.gateway_status import GatewayStatus
 
 
 pytestmark = pytest.mark.enable_socket
@@ -75,6 +86,12 @@ class Server:
 
     def start(self) -> None:
         self._thread.start()
+
+    def take_certificate(self, live: Path) -> None:
+        """Serve that of a gateway from now on."""
+        self._certificate = x509.load_pem_x509_certificate((live / "cert.pem").read_bytes())
+        key = (live / "privkey.pem").read_bytes()
+        self._key = serialization.load_pem_private_key(key, None)
 
     def stop(self) -> None:
         with suppress(OSError):
@@ -297,6 +314,56 @@ def test_a_bundle_restored_without_proof_is_proven_later(started: Scene) -> None
     assert outcome is not None
     assert outcome.kind is OutcomeKind.DEPLOYED, (outcome, started.server.errors)
     assert started.deployment == Deployment(bundle(one).id, confirmed=started.clock)
+
+
+def test_a_roll_back_is_over_when_the_authorities_of_before_are_proven_again(
+    started: Scene,
+) -> None:
+    started.target = replace(started.target, mode=Mode.CUSTOM)
+    seen: list[GatewayStatus] = []
+
+    def note(current: Pass) -> None:
+        seen.append(describe(current, ClientCAs(), started.now()))
+
+    def told() -> tuple[bool, bool | None]:
+        """Attend to the gateway; tell whether a roll-back is told, and what the metric says."""
+        pipeline.attend(started.target)
+        plan = ReceiverPlan("mail", ReceiverKind.APPRISE)
+        rolled_back = Event.ROLLED_BACK in problems(seen[-1], Past(), plan, started.now())
+        return rolled_back, gateway_values(seen[-1]).last_attempt_success
+
+    pipeline = Pipeline(
+        started.store,
+        Names(),
+        {},
+        started.tell,
+        started.now,
+        cancelled=started.cancelled,
+        seen=note,
+    )
+    pipeline.prepare(started.target)
+    started.server.take_certificate(started.store.gateway_directory(GATEWAY) / "live")
+    started.add(started.office.root("one"))
+    assert told() == (False, True)
+    started.break_reload()
+    assert started.add(started.office.root("two")).kind is OutcomeKind.ROLLED_BACK
+
+    assert told() == (True, False)
+    record = pipeline.open(started.target).deployer.record
+    proven, later = record.value, NOW + timedelta(minutes=61)
+    assert proven is not None
+    record.save(replace(proven, confirmed=None, error="rolled back", next_attempt=later))
+    started.clock += timedelta(hours=1)
+    assert told() == (True, False)  # as the certificate was rolled back, too
+    record.save(proven)
+    started.clock += timedelta(hours=1)
+    assert told() == (False, True)
+    history = seen[-1].history
+    assert [past.kind for past in history[:2]] == [OutcomeKind.DEPLOYED, OutcomeKind.ROLLED_BACK]
+    assert history[0].detail.startswith("after the roll-back, every listener requests")
+    started.clock += timedelta(hours=1)
+    assert told() == (False, True)
+    assert seen[-1].history == history
 
 
 def test_a_listener_without_certificate_request_fails_the_proof(scene: Scene) -> None:
