@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from gatecert.config.schema import Configuration
 
 MOST: Final = 1_000_000  # certificates below one domain
-MANY_DIGITS: Final = re.compile("0*[1-9][0-9]{7,}")  # ten million, or more
 SHORTEST_LIFETIME: Final = 2 * DAY
 LIFETIMES: Final = f"allowed: 2d to {duration_text(LONGEST_DURATION)}"
 
@@ -130,10 +128,10 @@ def _given(counts: Sequence[str]) -> Mapping[str, int]:
     for each in counts:
         written, _, number = each.partition("=")
         try:
-            domain = host_name(written)
-            count = MOST + 1 if MANY_DIGITS.fullmatch(number) else whole_number(number)
+            domain, count = host_name(written), whole_number(number)
         except BadValueError as error:
-            raise typer.BadParameter(f"{each}: {error}; write ddns.example=1000") from error
+            what = f"write at most {MOST:,}, as in ddns.example=1000"
+            raise typer.BadParameter(f"{each}: {error}; {what}") from error
         if count > MOST:
             raise typer.BadParameter(f"{each}: at most {MOST:,} can be planned")
         gateway = f"gateway.{domain}"

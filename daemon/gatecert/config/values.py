@@ -89,9 +89,11 @@ def fraction(value: object) -> float:
 
 
 def whole_number(value: object) -> int:
-    """Parse a whole number in decimal digits."""
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
+    """Parse a whole number of at most nine decimal digits."""
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]+", str(value)):
         raise BadValueError(f"{quoted(value)} is not a whole number")
+    if len(str(value)) > 9:  # noqa: PLR2004 - see the message
+        raise BadValueError(f"{quoted(value)} is too large; a number has at most nine digits")
     return int(str(value))
 
 

@@ -143,12 +143,12 @@ def test_beyond_a_century_no_day_is_named(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["ddns.example"], '"" is not a whole number; write ddns.example=1000'),
+        (["ddns.example"], '"" is not a whole number; write at most 1,000,000, as in'),
         (["ddns.example=many"], '"many" is not a whole number'),
         (["_x=1"], '"_x" is not a valid host name label'),
         (["ddns.example=1000001"], "ddns.example=1000001: at most 1,000,000 can be planned"),
-        (["ddns.example=1000000000"], "ddns.example=1000000000: at most 1,000,000 can be planned"),
-        ([f"ddns.example={'9' * 5000}"], "at most 1,000,000 can be planned"),
+        (["ddns.example=1000000000"], "at most nine digits; write at most 1,000,000, as in"),
+        ([f"ddns.example={'9' * 5000}"], "at most nine digits; write at most 1,000,000, as in"),
         (["--lifetime", "90"], '"90" has no unit; write 90s for seconds (or m, h, d); allowed: 2d'),
         (["--lifetime", "36h"], "36h is too short to plan by days; allowed: 2d to 3650d"),
         (["--lifetime", "3651d"], '"3651d" must be longer than zero and at most ten years'),

@@ -125,6 +125,11 @@ def test_versions_are_whole_numbers(written: object) -> None:
         kept_versions(written)
 
 
+def test_a_number_that_is_too_large_is_a_number() -> None:
+    with pytest.raises(BadValueError, match=r'"1000000000" is too large; .* at most nine digits'):
+        kept_versions("1000000000")
+
+
 def test_text_is_one_line_and_not_empty() -> None:
     assert text("  ab ") == "ab"
     assert text(12) == "12"
