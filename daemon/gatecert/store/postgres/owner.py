@@ -163,6 +163,7 @@ class Owner:
         with self._schema_session() as session:
             for host in hosts:
                 _check_gone(session, cluster, host)
+            for host in hosts:
                 membership.remove_host(session, cluster, host)
             left = session.execute("SELECT FROM host WHERE cluster = %s", [cluster])
             return left.rowcount
