@@ -73,6 +73,7 @@ class Limits:
         idle_seconds: Between a response and the first byte of the next request. More than the
             minute between two scrapes, so that a scrape does not meet a closing connection.
         part_seconds: Until the client has taken one part of 64 kB.
+        body_bytes: Of all bodies that are being sent; one that many clients get counts once.
     """
 
     connections: int = 256
@@ -81,6 +82,7 @@ class Limits:
     request_seconds: float = 10.0
     idle_seconds: float = 75.0
     part_seconds: float = 30.0
+    body_bytes: int = 64 << 20
 
 
 LIMITS: Final = Limits()

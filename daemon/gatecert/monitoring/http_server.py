@@ -3,7 +3,8 @@
 Each connection is a task of the one event loop. Everything that a client can cost is bounded: the
 number of connections, the time until a request is whole and until a response is taken, the bytes of
 a request, and the memory of both. If the server is full, a new connection takes the place of the
-oldest one whose request is not whole, so that clients that only connect keep nobody out.
+oldest one whose request is not whole, so that clients that only connect keep nobody out. If those
+that do not read hold too much, the ones that were answered first are cut off.
 
 See docs/decisions/0024-monitoring-listeners.md for the choice of h11.
 """
@@ -59,10 +60,12 @@ class _Client:
     Attributes:
         address: IP address, or ``socket`` of a Unix socket.
         task: Serves it.
+        body: What it is sent; empty while there is no response.
     """
 
     address: str
     task: asyncio.Task[None] | None = None
+    body: bytes = b""
 
     def cut_off(self) -> None:
         """Close the connection at once."""
@@ -98,6 +101,7 @@ class HttpServer:
         self._waiting: dict[_Client, None] = {}  # for a whole request; oldest first
         self._answering: dict[_Client, None] = {}
         self._streams = 0
+        self._turn = asyncio.Lock()
 
     @property
     def problem(self) -> tuple[str, str]:
@@ -161,6 +165,7 @@ class HttpServer:
     def _forget(self, client: _Client, task: asyncio.Task[None]) -> None:
         self._waiting.pop(client, None)
         self._answering.pop(client, None)
+        client.task = None  # whose end refers to what it was about to send
         _log_error(task)
 
     async def _serve(self, client: _Client, connected: socket.socket) -> None:
@@ -222,6 +227,7 @@ class HttpServer:
         stream = response.stream
         if stream is None:
             await connection.send(received, response)
+            client.body = b""
             return
         self._streams += 1
         try:
@@ -246,11 +252,29 @@ class HttpServer:
             return MISDIRECTED
         if received.method not in METHODS:
             return RefusedRequestError(405).response
-        try:
-            return self.handler(received.request)
-        except Exception:
-            logger.exception("request not answered path=%s", clean(received.request.path, 100))
-            return Response(b"internal error\n", 500)
+        async with self._turn:  # what is cut off is released before the next body is made
+            try:
+                response = self.handler(received.request)
+            except Exception:
+                logger.exception("request not answered path=%s", clean(received.request.path, 100))
+                return Response(b"internal error\n", 500)
+            await self._hold(client, response.body)
+            return response
+
+    async def _hold(self, client: _Client, body: bytes) -> None:
+        """Cut off those that were answered first, until this body is not too much to hold."""
+        client.body = body
+        ending = []
+        for each in [*self._answering]:
+            bodies = {id(one.body): len(one.body) for one in self._answering}
+            if sum(bodies.values()) <= self._limits.body_bytes:
+                break
+            if each.task is not None and each.body and each.body is not body:
+                del self._answering[each]
+                each.cut_off()
+                ending.append(each.task)
+        if ending:
+            await asyncio.wait(ending)
 
 
 def _log_error(task: asyncio.Task[None]) -> None:

@@ -31,7 +31,7 @@ metrics:
 
 `listen` answers `GET /metrics`, in OpenMetrics 1.0 if the client asks for it, else in the text
 format. Everybody who can connect may read it: listen on a loopback address, or give it TLS and
-passwords with `web_config`. Prometheus needs this job:
+passwords with `web_config`. The metrics are up to a second old. Prometheus needs this job:
 
 ```yaml
 scrape_configs:

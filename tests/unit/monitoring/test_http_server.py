@@ -314,6 +314,59 @@ def test_a_client_that_never_reads_is_cut_off_in_time() -> None:
     assert len(rest) < len(LARGE)
 
 
+class Body(bytes):
+    """A body that is released when nothing refers to it any more."""
+
+    released = 0
+
+    def __del__(self) -> None:
+        Body.released += 1
+
+
+def test_clients_that_never_read_hold_no_more_than_the_bound() -> None:
+    asked: list[str] = []
+    held: list[int] = []
+    everybody_asked = asyncio.Event()
+
+    def handler(request: Request) -> Response:
+        held.append(len(asked) - Body.released)
+        asked.append(request.path)
+        if len(asked) == 10:
+            everybody_asked.set()
+        return Response(Body(1 << 20))
+
+    async def run() -> set[str]:
+        Body.released = 0
+        whole = set()
+        async with serving(handler, limits=Limits(body_bytes=4 << 20)) as served:
+            clients = {f"/{number}": await served.connect() for number in range(10)}
+            for path, (_, writer) in clients.items():
+                cast("asyncio.Transport", writer.transport).pause_reading()
+                writer.write(LAST_GET.replace(b"/", path.encode(), 1))
+            await asyncio.wait_for(everybody_asked.wait(), 20)
+            for path, (reader, writer) in clients.items():
+                cast("asyncio.Transport", writer.transport).resume_reading()
+                data = b""
+                with suppress(ConnectionError):
+                    data = await reader.read()
+                if len(data) > 1 << 20:
+                    whole.add(path)
+                writer.close()
+        return whole
+
+    assert asyncio.run(run()) == set(asked[-4:])  # the others are cut off
+    assert max(held) == 4
+
+
+def test_a_body_that_many_clients_get_counts_once_and_one_above_the_bound_is_sent() -> None:
+    async def run() -> list[Answer]:
+        limits = Limits(body_bytes=len(LARGE) - 1)
+        async with serving(lambda _: Response(LARGE), limits=limits) as served:
+            return await asyncio.gather(*(served.get() for _ in range(5)))
+
+    assert [each.body == LARGE for each in asyncio.run(run())] == [True] * 5
+
+
 def test_a_client_that_leaves_while_it_is_answered_is_no_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
