@@ -448,7 +448,7 @@ class Daemon:
             case Step():
                 self._log.step(message)
             case Described() | Unreadable() | Measured():
-                self._monitor.forward(message)
+                self._monitor.forward(message, is_old=not self._workers.takes_work(worker))
             case Done(described_only=True):
                 self._monitor.done(message.gateway)
             case Done() if message.gateway in self._gateways.names:

@@ -40,11 +40,15 @@ class EventMetrics:
         }
         self._notifications = self._measured[Measurement.NOTIFICATIONS][1]
         self._authorities: dict[str, set[tuple[str, tuple[str, ...]]]] = {}
+        self._kept: frozenset[str] | None = None  # names of CAs; None until they are known
 
     def measure(self, name: str, labels: Mapping[str, str], value: float) -> None:
         """Add a measurement; see `gatecert.monitoring.metrics.Metrics`."""
         if name not in self._measured:
             raise ValueError(f"there is no measurement {name!r}")
+        authority = labels.get(AUTHORITY)
+        if authority and self._kept is not None and authority not in self._kept:
+            return  # of a worker of the configuration before
         family, metric = self._measured[name]
         if labels:
             metric = metric.labels(**labels)
@@ -55,15 +59,22 @@ class EventMetrics:
                 metric.observe(value)
             case Gauge():
                 metric.set(value)
-        if authority := labels.get(AUTHORITY):
+        if authority:
             shown = self._authorities.setdefault(authority, set())
             shown.add((name, tuple(labels[label] for label in family.labels)))
 
     def keep_authorities(self, names: Collection[str]) -> None:
-        """Show no other CAs than these."""
-        for authority in self._authorities.keys() - set(names):
-            for name, label_values in self._authorities.pop(authority):
-                self._measured[name][1].remove(*label_values)
+        """Show no other CAs than these, and no budget until a worker has measured it anew.
+
+        A limit may be off by now; each worker measures all budgets when it starts.
+        """
+        self._kept = frozenset(names)
+        for authority, shown in self._authorities.items():
+            for each in [*shown]:
+                name, label_values = each
+                if authority not in self._kept or name == Measurement.BUDGET_REMAINING:
+                    self._measured[name][1].remove(*label_values)
+                    shown.discard(each)
 
     def describe_receiver(self, name: str, *, up: bool) -> None:
         """Show whether a receiver works, and its counters from zero on."""

@@ -55,10 +55,18 @@ class MonitorLink(KeptProcess):
         self._ready = True
         self._tell(Ready(ready=True))
 
-    def forward(self, message: Message) -> None:
-        """Hand on what a worker has described or measured, or the follower has seen."""
-        if isinstance(message, Described | Unreadable):
-            self._undescribed.pop(message.gateway, None)
+    def forward(self, message: Message, *, is_old: bool = False) -> None:
+        """Hand on what a worker has described or measured, or the follower has seen.
+
+        Args:
+            message: The message.
+            is_old: Whether the worker is of the configuration before, whose limits may be off.
+        """
+        match message:
+            case Described() | Unreadable():
+                self._undescribed.pop(message.gateway, None)
+            case Measured(name=Measurement.BUDGET_REMAINING) if is_old:
+                return
         self._tell(message)
 
     def lost_worker(self) -> None:

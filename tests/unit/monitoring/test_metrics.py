@@ -300,6 +300,20 @@ def test_ca_of_the_past_is_shown_no_longer() -> None:
     assert value(metrics, 'orders_total{authority="le",result="issued"}') == 1
     metrics.keep_authorities(["zerossl"])
     assert 'authority="' not in metrics.exposition("")[1].decode()
-    metrics.measure(Measurement.REQUEST_SECONDS, {"authority": "le"}, 0.3)
+    metrics.measure(Measurement.REQUEST_SECONDS, {"authority": "le"}, 0.3)  # of the old worker
+    assert 'authority="' not in metrics.exposition("")[1].decode()
     metrics.keep_authorities(["le"])
+    metrics.measure(Measurement.REQUEST_SECONDS, {"authority": "le"}, 0.3)
     assert value(metrics, 'authority_request_duration_seconds_count{authority="le"}') == 1
+
+
+def test_a_limit_that_is_off_is_shown_no_longer() -> None:
+    metrics = described()
+    for limit in ("duplicates", "orders"):
+        metrics.measure(Measurement.BUDGET_REMAINING, {"authority": "le", "limit": limit}, 0)
+    metrics.measure(Measurement.ORDERS, {"authority": "le", "result": OrderResult.ISSUED}, 2)
+    metrics.keep_authorities(["le"])
+    metrics.measure(Measurement.BUDGET_REMAINING, {"authority": "le", "limit": "orders"}, 5)
+    assert value(metrics, 'budget_remaining{authority="le",limit="duplicates"}') is None
+    assert value(metrics, 'budget_remaining{authority="le",limit="orders"}') == 5
+    assert value(metrics, 'orders_total{authority="le",result="issued"}') == 2

@@ -87,6 +87,16 @@ def test_what_workers_describe_and_measure_is_handed_on(core: Core) -> None:
     assert core.monitor.sent[2:] == [*told, Measured(Measurement.WORKER_RESTARTS, {}, 1.0)]
 
 
+def test_a_worker_of_the_configuration_before_measures_no_budget(core: Core) -> None:
+    order = Measured(Measurement.ORDERS, {"authority": "le", "result": "issued"}, 1.0)
+    budget = Measured(Measurement.BUDGET_REMAINING, {"authority": "le", "limit": "orders"}, 3.0)
+    for message in (order, budget):
+        core.link.forward(message, is_old=True)
+    assert core.monitor.sent[2:] == [order]
+    core.link.forward(budget)
+    assert core.monitor.sent[3:] == [budget]
+
+
 def test_gateways_are_described_once_the_daemon_is_ready(core: Core) -> None:
     assert core.link.to_describe([]) == []
     core.link.ready()
