@@ -169,7 +169,7 @@ class Monitor:
         before, self._plan = self._plan, from_plain(MonitoringPlan, watch.plan)
         self._is_new = True
         self._receivers_are_new |= self._plan.receivers != before.receivers
-        self._overview.daemon, self._overview.ready = watch.core, False
+        self._overview.daemon = watch.core
         for name in self._overview.keep(watch.gateways):
             if self._metrics is not None:
                 self._metrics.forget(name)

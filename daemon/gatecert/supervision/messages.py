@@ -317,7 +317,7 @@ class Watch(Message):
 
 @dataclass(frozen=True, slots=True)
 class Ready(Message):
-    """Every gateway has something to serve, or not yet (under a new configuration)."""
+    """Every gateway has something to serve, or not yet."""
 
     ready: bool
 

@@ -41,18 +41,19 @@ class MonitorLink(KeptProcess):
         super().__init__(start, log, attach, detach, monotonic)
         self._gateways: Sequence[str] = ()
         self._undescribed: dict[str, None] = {}
-        self._ready = False
+        self._ready = False  # the daemon, from its start on
+        self._prepared = False  # every gateway, under the configuration in force
 
     def keep(self, plan: dict[str, Any], gateways: Sequence[str]) -> None:
         """Have a monitor work by a plan; an empty one needs none."""
         self._gateways = gateways if plan else ()
         self._undescribed = dict.fromkeys(self._gateways)
-        self._ready = False
+        self._prepared = False
         self._work_by(plan)
 
     def ready(self) -> None:
         """Tell that every gateway has something to serve."""
-        self._ready = True
+        self._ready = self._prepared = True
         self._tell(Ready(ready=True))
 
     def forward(self, message: Message, *, is_old: bool = False) -> None:
@@ -83,7 +84,7 @@ class MonitorLink(KeptProcess):
         Args:
             busy: Gateways that workers have in hand, or soon have.
         """
-        if self.process is None or not self._ready or not self._undescribed:
+        if self.process is None or not self._prepared or not self._undescribed:
             return []
         busy = set(busy)
         free = max(0, DESCRIBED_AT_A_TIME - len(busy))

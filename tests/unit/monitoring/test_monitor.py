@@ -208,6 +208,25 @@ def test_gateways_are_shown_once_they_are_described(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_a_reload_does_not_make_the_daemon_unready(tmp_path: Path) -> None:
+    async def scene(core: PlayedCore) -> None:
+        core.watch(core.plan(), "boston")
+        core.send(Ready(ready=True))
+        core.describe(WELL)
+        await core.until_metric("gatecert_gateways_known", "1.0")
+        assert (await core.get("page", "/readyz"))[0] == 200
+        core.watch(core.plan(), "boston", "kiel")
+        await core.until_metric("gatecert_gateways_configured", "2.0")
+        assert await core.metric("gatecert_ready") == "1.0"
+        unready = (503, "1 of 2 gateways not read yet\n")
+        assert await core.get("page", "/readyz") == unready  # of the new one, nothing is known
+        core.watch(core.plan(), "boston")
+        await core.until_metric("gatecert_gateways_configured", "1.0")
+        assert (await core.get("page", "/readyz"))[0] == 200
+
+    play(tmp_path, scene)
+
+
 def test_the_listeners_serve_their_own_paths_only(tmp_path: Path) -> None:
     async def scene(core: PlayedCore) -> None:
         core.watch(core.plan(), "boston")

@@ -189,6 +189,15 @@ def test_a_reload_changes_the_plan_of_the_same_process(core: Core) -> None:
     assert core.link.to_describe([]) == ["b", "c"]
 
 
+def test_a_daemon_stays_ready_during_a_reload(core: Core) -> None:
+    core.link.ready()
+    core.link.keep(PLAN, ["b", "c"])
+    core.lose()
+    core.wait_and_check()
+    assert core.monitor.sent == [Watch(PLAN, ["b", "c"], os.getpid()), Ready(ready=True)]
+    assert core.link.to_describe([]) == []  # passes that prepare gateways come first
+
+
 def test_a_monitor_that_is_not_wanted_any_more_leaves(core: Core) -> None:
     core.link.keep({}, ["a"])
     assert core.monitor.sent[-1] == Leave()
