@@ -60,7 +60,8 @@ ReadWritePaths=/var/lib/prometheus/node-exporter
 
 A daemon that has stopped leaves its last file, with old values. A running one writes it every five
 minutes at least, so an older file is a sign of that: the alert
-[GatecertTextfileOld](monitoring.md#gatecerttextfileold).
+[GatecertTextfileOld](monitoring.md#gatecerttextfileold). A reload that drops or renames `textfile`
+removes the file. If the daemon did not run meanwhile, remove it yourself.
 
 ## What to know about all metrics
 

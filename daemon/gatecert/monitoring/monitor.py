@@ -147,6 +147,8 @@ class Monitor:
 
     def _handle(self, message: Message) -> None:
         match message:
+            case Watch(plan=plan) if not plan:
+                self._keep_textfile("")
             case Watch():
                 self._follow(message)
             case Described(status=status):
@@ -245,8 +247,9 @@ class Monitor:
 
     def _prepare_metrics(self, before: MonitoringPlan) -> None:
         plan, earlier = self._plan.metrics, before.metrics
+        self._keep_textfile(plan.textfile if plan is not None else "")
         if plan is None:
-            self._metrics = self._textfile = None
+            self._metrics = None
             return
         if self._metrics is None or earlier is None or plan.per_gateway != earlier.per_gateway:
             from gatecert.monitoring.metrics import Metrics
@@ -256,12 +259,16 @@ class Monitor:
             for status in self._overview.described:
                 self._metrics.describe(status)
         self._metrics.keep_authorities(self._plan.authorities)
-        if not plan.textfile:
+
+    def _keep_textfile(self, path: str) -> None:
+        """Write to this file only; empty for none."""
+        if self._textfile is not None and self._textfile.status.address != path:
+            self._textfile.remove()
             self._textfile = None
-        elif self._textfile is None or self._textfile.status.address != plan.textfile:
+        if self._textfile is None and path:
             from gatecert.monitoring.textfile import Textfile, TextfilePauses
 
-            self._textfile = Textfile(plan.textfile, self._textfile_pauses or TextfilePauses())
+            self._textfile = Textfile(path, self._textfile_pauses or TextfilePauses())
 
     def _write_textfile(self) -> None:
         if self._textfile is not None and self._metrics is not None:

@@ -18,6 +18,7 @@ from gatecert.store.directory_walk import place
 
 if TYPE_CHECKING:
     from gatecert.monitoring.metrics import Metrics
+    from gatecert.store.directory_walk import Place
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Textfile:
         self._pauses = pauses
         self._number = NEVER
         self._next_change = self._next = 0.0
+        self._written: tuple[int, int] | None = None
 
     def due(self, number: int) -> float:
         """Return when to write, on the clock of `write`.
@@ -78,7 +80,7 @@ class Textfile:
             return
         before, path = self.status, self.status.address
         try:
-            write_textfile(Path(path), metrics)
+            self._written = write_textfile(Path(path), metrics)
         except GatecertError as error:
             self.status = ListenerStatus("metrics", path, error.message, error.fix)
             self._number = NEVER
@@ -90,9 +92,23 @@ class Textfile:
         self._number = number
         self._next_change, self._next = now + self._pauses.least, now + self._pauses.most
 
+    def remove(self) -> None:
+        """Remove the file if it is the one that was written; a failure is logged."""
+        if self._written is None:
+            return
+        try:
+            with place(Path(self.status.address), follow_link=True) as found:
+                if _identity(found) == self._written:
+                    durable.remove_file(found.path, sync=False, directory=found.directory)
+        except GatecertError as error:
+            logger.warning("metrics.textfile: remove the file of before: %s", error.message)
 
-def write_textfile(path: Path, metrics: Metrics) -> None:
+
+def write_textfile(path: Path, metrics: Metrics) -> tuple[int, int] | None:
     """Replace the file at once; the node_exporter never reads half of it.
+
+    Returns:
+        Device and inode of the file.
 
     Raises:
         StorageError: It cannot be written, or other users could lead gatecert elsewhere; a
@@ -103,3 +119,10 @@ def write_textfile(path: Path, metrics: Metrics) -> None:
         durable.write_file(
             found.path, body, mode=MODE, sync=False, directory=found.directory, alone=True
         )
+        return _identity(found)
+
+
+def _identity(found: Place) -> tuple[int, int] | None:
+    with durable.step("read", found.path):
+        status = found.status()
+    return None if status is None else (status.st_dev, status.st_ino)

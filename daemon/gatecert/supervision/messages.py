@@ -305,7 +305,7 @@ class Watch(Message):
     """Work by this plan from now on.
 
     Attributes:
-        plan: A `MonitoringPlan` in plain values.
+        plan: A `MonitoringPlan` in plain values; empty if there is nothing to monitor any more.
         gateways: The names of all gateways, in the order of the configuration.
         core: Process id of the core.
     """

@@ -46,6 +46,8 @@ class MonitorLink(KeptProcess):
 
     def keep(self, plan: dict[str, Any], gateways: Sequence[str]) -> None:
         """Have a monitor work by a plan; an empty one needs none."""
+        if not plan:  # `Leave` alone may be the end of the daemon
+            self._tell(Watch({}, [], os.getpid()))
         self._gateways = gateways if plan else ()
         self._undescribed = dict.fromkeys(self._gateways)
         self._prepared = False

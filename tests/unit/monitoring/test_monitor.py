@@ -330,6 +330,60 @@ def test_the_textfile_is_written_again_before_it_looks_as_if_nothing_ran(
     play(tmp_path, scene, TextfilePauses(least=0.0, most=0.3))
 
 
+def textfile_plan(core: PlayedCore, name: str) -> MonitoringPlan:
+    return core.plan(metrics=MetricsPlan(textfile=str(core.directory / name)))
+
+
+@pytest.mark.parametrize("drops", ["renamed", "no textfile", "no metrics", "nothing"])
+def test_a_textfile_of_the_configuration_before_is_removed(tmp_path: Path, drops: str) -> None:
+    textfile, renamed = tmp_path / "gatecert.prom", tmp_path / "gatecert-2.prom"
+
+    async def scene(core: PlayedCore) -> None:
+        core.watch(textfile_plan(core, textfile.name), "boston")
+        await core.until(textfile.exists)
+        match drops:
+            case "renamed":
+                core.watch(textfile_plan(core, renamed.name), "boston")
+                await core.until(renamed.exists)
+            case "no textfile":
+                core.watch(core.plan(), "boston")
+            case "no metrics":
+                core.watch(core.plan(metrics=None), "boston")
+            case "nothing":
+                core.send(Watch({}, [], 4711))
+        await core.until(lambda: not textfile.exists())
+
+    play(tmp_path, scene)
+    assert renamed.exists() == (drops == "renamed")
+
+
+def test_a_textfile_of_somebody_else_stays(tmp_path: Path) -> None:
+    textfile = tmp_path / "gatecert.prom"
+
+    async def scene(core: PlayedCore) -> None:
+        core.watch(textfile_plan(core, textfile.name), "boston")
+        await core.until(textfile.exists)
+        other = tmp_path / "other"
+        other.write_text("theirs 1\n")
+        other.rename(textfile)
+        core.watch(textfile_plan(core, "renamed.prom"), "boston")
+        await core.until((tmp_path / "renamed.prom").exists)
+
+    play(tmp_path, scene)
+    assert textfile.read_text() == "theirs 1\n"
+
+
+def test_the_textfile_stays_when_the_daemon_ends(tmp_path: Path) -> None:
+    textfile = tmp_path / "gatecert.prom"
+
+    async def scene(core: PlayedCore) -> None:
+        core.watch(textfile_plan(core, textfile.name), "boston")
+        await core.until(textfile.exists)
+
+    play(tmp_path, scene)
+    assert textfile.exists()
+
+
 def test_what_does_not_work_is_logged_once_and_in_the_status(tmp_path: Path) -> None:
     missing = tmp_path / "missing" / "gatecert.prom"
 

@@ -200,7 +200,7 @@ def test_a_daemon_stays_ready_during_a_reload(core: Core) -> None:
 
 def test_a_monitor_that_is_not_wanted_any_more_leaves(core: Core) -> None:
     core.link.keep({}, ["a"])
-    assert core.monitor.sent[-1] == Leave()
+    assert core.monitor.sent[-2:] == [Watch({}, [], os.getpid()), Leave()]
     assert (core.monitor.ended, core.attached, core.link.seconds()) == (1, [], None)
     assert core.monitor.waited > 0
 
