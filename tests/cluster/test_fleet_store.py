@@ -318,6 +318,21 @@ def test_what_a_host_learns_without_a_lease_does_not_undo_an_order(
     assert first.state("vpn").enrolment == EnrolmentState(failures=3)
 
 
+def test_the_lease_of_a_process_that_was_lost_keeps_its_own_host_from_no_write(
+    open_store: Open, first: FleetStore, second: FleetStore
+) -> None:
+    first.save_state("vpn", state(failures=1))
+    with first.database.transaction() as rows:
+        assert lease_rows.claim(rows, "vpn", LENGTH)  # it is killed, so nobody ends the lease
+    read = second.state("vpn")
+    second.save_state("vpn", replace(read, enrolment=EnrolmentState(failures=7)))
+    later = open_store(A)
+    assert later.state("vpn") == state(failures=1)
+    later.save_state("vpn", state(failures=2))
+    for store in (later, second):
+        assert store.state("vpn").enrolment == EnrolmentState(failures=2)
+
+
 def test_of_two_hosts_that_draw_an_instant_of_renewal_the_first_decides(
     first: FleetStore, second: FleetStore
 ) -> None:

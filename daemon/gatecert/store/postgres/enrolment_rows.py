@@ -28,7 +28,7 @@ UPDATE gateway SET enrolment = %s::jsonb WHERE name = %s RETURNING enrolment::te
 
 OVERWRITE = f"""
 UPDATE gateway SET enrolment = %s::jsonb
-WHERE name = %s AND {lease_rows.IS_FREE} AND enrolment = %s::jsonb
+WHERE name = %s AND {lease_rows.IS_FREE_OR_OWN} AND enrolment = %s::jsonb
 RETURNING enrolment::text
 """  # noqa: S608 - no part of it comes from outside
 

@@ -27,6 +27,7 @@ UPDATE gateway SET lease = %(token)s, lease_host = own_host(),
   lease_until = clock_timestamp() + %(length)s
 """
 IS_FREE = "(lease IS NULL OR lease_until <= now())"  # now(): begin of the transaction
+IS_FREE_OR_OWN = f"({IS_FREE} OR lease_host = own_host())"  # perhaps of a process that was lost
 
 CLAIM = f"{_GIVE} WHERE name = %(gateway)s AND {IS_FREE}"
 
@@ -151,7 +152,7 @@ def fence(connection: Connection, gateway: str, token: UUID) -> int:
 def is_free(connection: Connection, gateway: str) -> bool:
     """Tell whether no other host holds the lease, which stays so until the transaction ends."""
     row = connection.execute(
-        f"SELECT {IS_FREE} OR lease_host = own_host() FROM gateway WHERE name = %s FOR UPDATE",  # noqa: S608 - a constant
+        f"SELECT {IS_FREE_OR_OWN} FROM gateway WHERE name = %s FOR UPDATE",  # noqa: S608 - a constant
         (gateway,),
     ).fetchone()
     return row is None or bool(row[0])

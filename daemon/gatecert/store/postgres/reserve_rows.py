@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from gatecert.store.postgres import host_rows, intent_rows
-from gatecert.store.postgres.lease_rows import IS_FREE
+from gatecert.store.postgres.lease_rows import IS_FREE_OR_OWN
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -29,7 +29,7 @@ SELECT generation, reserve, reserve_host = own_host(),
     SELECT FROM intent WHERE intent.cluster = gateway.cluster AND intent.gateway = gateway.name
       AND closed IS NULL
   )
-FROM gateway WHERE name = %s AND ({IS_FREE} OR lease_host = own_host()) FOR UPDATE
+FROM gateway WHERE name = %s AND {IS_FREE_OR_OWN} FOR UPDATE
 """  # noqa: S608 - a constant
 
 GIVE: Final = "UPDATE gateway SET reserve = %s, reserve_host = own_host() WHERE name = %s"
