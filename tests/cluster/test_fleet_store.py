@@ -333,6 +333,19 @@ def test_the_lease_of_a_process_that_was_lost_keeps_its_own_host_from_no_write(
         assert store.state("vpn").enrolment == EnrolmentState(failures=2)
 
 
+def test_a_thread_that_only_reads_lets_no_pass_undo_what_another_host_has_done(
+    first: FleetStore, second: FleetStore
+) -> None:
+    with second.lock_gateway("vpn", "a pass", wait=0):
+        read = second.state("vpn")
+        with first.lease("vpn"):
+            first.save_state("vpn", state(failures=3))
+        with ThreadPoolExecutor(1) as threads:
+            assert threads.submit(second.state, "vpn").result().enrolment.failures == 3
+        second.save_state("vpn", replace(read, enrolment=EnrolmentState(failed_at=NOW)))
+    assert first.state("vpn").enrolment == EnrolmentState(failures=3)
+
+
 def test_of_two_hosts_that_draw_an_instant_of_renewal_the_first_decides(
     first: FleetStore, second: FleetStore
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -33,7 +34,7 @@ from .configured_host import GATEWAY, sealing_key
 from .single_host import CA, URL, account, key_request, pending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .conftest import FleetDatabase
@@ -96,13 +97,13 @@ def chain(*, days: int = 90) -> IssuedChain:
     return IssuedChain(leaf.key_pem, leaf.pem, root.pem, Origin.AUTHORITY, root=root.pem)
 
 
-def order(store: ReservingStore, issued: IssuedChain, *, name: str = "") -> int:
+def order(store: ReservingStore, issued: IssuedChain, gateway: str = GATEWAY) -> int:
     """Order and install through the database; return the generation."""
-    store.state(GATEWAY)
-    request = key_request(name or f"order-{len(store.versions(GATEWAY)) + 1}")
-    with store.lease(GATEWAY) as lease:
-        assert store.open_order(GATEWAY, request, URL, EXEMPT, Limits(), lease=lease) is None
-        return store.add_version(GATEWAY, issued, now=NOW).generation
+    store.state(gateway)
+    request = key_request(f"order-{len(store.versions(gateway)) + 1}")
+    with store.lease(gateway) as lease:
+        assert store.open_order(gateway, request, URL, EXEMPT, Limits(), lease=lease) is None
+        return store.add_version(gateway, issued, now=NOW).generation
 
 
 def place(store: ReservingStore, issued: IssuedChain) -> int:
@@ -357,6 +358,36 @@ def test_another_order_is_refused(
             first.count_requests(url, COUNTED, Limits())
     with pytest.raises(DatabaseError):
         first.count_requests(URL, ISSUED, Limits())
+
+
+class ComparedUrl(str):
+    """A URL that does something when it is compared."""
+
+    __slots__ = ("then",)
+    then: Callable[[], object]
+
+    def __eq__(self, other: object) -> bool:
+        self.then()
+        return str(self) == other
+
+    __hash__ = str.__hash__
+
+
+def test_requests_are_counted_while_another_gateways_order_begins(
+    first: ReservingStore, database: FleetDatabase
+) -> None:
+    other = "mail"
+    order(first, chain(), other)
+    for gateway in (GATEWAY, other):
+        first.reserve_order(gateway, RENEWAL)
+    cut(database)
+    url = ComparedUrl("https://another.example/directory")
+    with ExitStack() as held:
+        leases = [first.reserved_lease(gateway, OLD) for gateway in (GATEWAY, other)]
+        mine, others = (lease for lease in leases if lease is not None)
+        url.then = lambda: held.enter_context(others)
+        with mine, pytest.raises(DatabaseError):
+            first.count_requests(url, COUNTED, Limits())
 
 
 def test_an_order_that_was_interrupted_goes_on_and_one_that_failed_does_not(

@@ -60,6 +60,7 @@ class FleetLeases(FileStore):
         self._unshared = frozenset(unshared)
         self._held: dict[str, HeldLease] = {}  # until the version is installed, or lost
         self._enrolments: dict[str, EnrolmentRow] = {}  # as last read or written
+        self._lockers: dict[str, int] = {}  # the thread that holds each gateway's lock
         self._writes = False  # whether this process may write, and not only read
         self._beginning = threading.Lock()
 
@@ -92,7 +93,11 @@ class FleetLeases(FileStore):
         """Hold a gateway's lock while changing it; see `begin_to_write`."""
         self.begin_to_write()
         with super().lock_gateway(gateway, purpose, wait=wait, tell=tell, cancelled=cancelled):
-            yield
+            self._lockers[gateway] = threading.get_ident()
+            try:
+                yield
+            finally:
+                del self._lockers[gateway]
 
     @contextmanager
     def lease(self, gateway: str) -> Iterator[HeldLease]:

@@ -9,6 +9,7 @@ what was learnt counts, in a later process too, if the rows still have that one.
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -62,7 +63,9 @@ class FleetStates(FleetVersions):
                 self._damaged[gateway] = error
             return self._known_without_rows(gateway, own)
         self._damaged.pop(gateway, None)
-        self._enrolments[gateway] = shared
+        own_thread = threading.get_ident()
+        if self._lockers.get(gateway, own_thread) == own_thread:  # else a pass has read another
+            self._enrolments[gateway] = shared
         before = self._shared_before(gateway)
         if before == shared.state:
             return own  # learnt without the database, and nobody else has written since
@@ -133,5 +136,6 @@ class FleetStates(FleetVersions):
         Raises:
             EnrolmentDamagedError: It was damaged.
         """
-        if gateway in self._damaged:
-            raise self._damaged[gateway]
+        damaged = self._damaged.get(gateway)
+        if damaged is not None:
+            raise damaged

@@ -157,7 +157,7 @@ class ReservingStore(FleetReserves):
         try:
             return super().count_requests(directory_url, expenses, within)
         except DatabaseError:
-            orders = self._placing.values()
+            orders = tuple(self._placing.values())  # other threads place some
             if not any(each.covers(directory_url, expenses) for each in orders):
                 raise
         try:
