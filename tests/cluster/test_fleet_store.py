@@ -48,10 +48,12 @@ from gatecert.model import (
     Limits,
     OrderHeld,
     Origin,
+    PendingOrder,
     RateLimit,
     RenewalInfo,
     RequestGroup,
     RequestKind,
+    RevocationReason,
     RevocationState,
     TextRecord,
 )
@@ -376,6 +378,104 @@ def test_fields_of_a_newer_gatecert_do_not_keep_a_host_from_writing(
     assert first.state("vpn") == state(failures=1)
     first.save_state("vpn", state(failures=2))
     assert first.state("vpn") == state(failures=2)
+
+
+# ------------------------------------------------------------------ revocations
+
+
+PLACED = PendingOrder("letsencrypt", URL, "https://ca.example/2", "order-2", dns("vpn"), NOW)
+
+
+def revoked(store: FleetStore, **changes: object) -> RevocationState:
+    """The newest certificate of a host as revoked for good."""
+    newest = max(store.versions("vpn"), key=lambda version: version.generation)
+    fingerprint = version_rows.fingerprint_of(newest.certificate)
+    known = RevocationState(fingerprint, NOW, checked=NOW, revoked=NOW)
+    return replace(known, **changes)  # type: ignore[arg-type] # names of fields
+
+
+def with_revocation(read: GatewayState, revocation: RevocationState) -> GatewayState:
+    return replace(read, enrolment=replace(read.enrolment, revocation=revocation))
+
+
+@pytest.fixture
+def both(first: FleetStore, second: FleetStore) -> GatewayState:
+    """Two hosts with a certificate, and what the second one has read last."""
+    install(first, issued())
+    assert second.copy_version("vpn", now=NOW) is not None
+    first.state("vpn")
+    return second.state("vpn")
+
+
+def test_a_revocation_outlasts_what_another_host_has_written_meanwhile(
+    first: FleetStore, second: FleetStore, both: GatewayState, open_store: Open
+) -> None:
+    revocation = revoked(second)
+    first.save_state("vpn", state(failures=3))
+    second.save_state("vpn", with_revocation(both, revocation))
+    for store in (second, open_store(B)):
+        known = store.state("vpn")
+        assert known.enrolment == EnrolmentState(failures=3, revocation=revocation)
+    store.save_state("vpn", known)
+    assert first.state("vpn").enrolment == known.enrolment
+
+
+def test_a_revocation_outlasts_an_order_of_another_host(
+    first: FleetStore, second: FleetStore, both: GatewayState, database: FleetDatabase
+) -> None:
+    revocation = revoked(second, new_key=True)
+    with first.lease("vpn"):
+        first.save_state("vpn", GatewayState(EnrolmentState(next_attempt=NOW, order=PLACED)))
+        second.save_state("vpn", with_revocation(both, revocation))
+        for _ in range(2):
+            known = second.state("vpn")
+            assert known.enrolment == EnrolmentState(revocation=revocation)  # it is urgent
+            second.save_state("vpn", known)
+        assert first.state("vpn").enrolment.order == PLACED
+        let_in(database, connections=0)
+        assert second.state("vpn") == known
+        second.save_state("vpn", known)
+        let_in(database)
+    second.save_state("vpn", second.state("vpn"))
+    assert first.state("vpn").enrolment == EnrolmentState(revocation=revocation)
+
+
+def test_a_revocation_without_the_database_outlasts_what_others_have_written(
+    first: FleetStore, second: FleetStore, both: GatewayState, database: FleetDatabase
+) -> None:
+    revocation = revoked(second)
+    let_in(database, connections=0)
+    second.save_state("vpn", with_revocation(both, revocation))
+    let_in(database)
+    older = RevocationState(revocation.fingerprint, NOW, checked=NOW)  # a CRL lacks it as yet
+    first.save_state("vpn", with_revocation(first.state("vpn"), older))
+    assert second.state("vpn").enrolment == EnrolmentState(revocation=revocation)
+
+
+def test_a_revocation_is_over_with_the_next_certificate(
+    first: FleetStore, second: FleetStore, both: GatewayState
+) -> None:
+    with first.lease("vpn") as lease:
+        open_order(first, lease, key_request())
+        second.save_state("vpn", with_revocation(both, revoked(second)))
+        first.add_version("vpn", issued(days=91), now=NOW)
+    first.save_state("vpn", state(failures=1))
+    assert second.copy_version("vpn", now=NOW) is not None
+    assert second.state("vpn").enrolment == EnrolmentState(failures=1)
+
+
+@pytest.mark.parametrize("why", ["another host knows better", "it may be taken back"])
+def test_what_is_shared_of_a_revocation_counts_else(
+    first: FleetStore, second: FleetStore, both: GatewayState, why: str
+) -> None:
+    mine = revoked(second)
+    shared = RevocationState("of a certificate that has yet to be copied", NOW, checked=NOW)
+    if why == "it may be taken back":
+        mine = replace(mine, reason=RevocationReason.CERTIFICATE_HOLD)
+        shared = RevocationState(mine.fingerprint, NOW, checked=NOW)
+    first.save_state("vpn", with_revocation(GatewayState(), shared))
+    second.save_state("vpn", with_revocation(both, mine))
+    assert second.state("vpn").enrolment == EnrolmentState(revocation=shared)
 
 
 # ------------------------------------------------------------------ orders

@@ -18,12 +18,7 @@ from typing import TYPE_CHECKING
 from gatecert.certificate.pem import find_readable
 from gatecert.certificate.trust import load_trusted_roots
 from gatecert.model import Mode, RevocationReason, RevocationState
-from gatecert.revocation.check_schedule import (
-    first_check,
-    is_due,
-    is_final,
-    next_check,
-)
+from gatecert.revocation.check_schedule import first_check, is_due, next_check
 from gatecert.revocation.crl_lookup import RevocationLookup
 
 if TYPE_CHECKING:
@@ -80,7 +75,7 @@ class RevocationWatch:
         if stored is None or self.cancelled.is_set():
             return False
         known = current.state.enrolment.revocation_of(stored.summary)
-        if known is not None and is_final(known):
+        if known is not None and known.is_final:
             return False
         if not at_once and known is None:
             self._schedule_first(current, stored)

@@ -19,7 +19,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from gatecert.acme.revocation_request import Revocation, RevocationResult, Signature
-from gatecert.errors import AuthorityError, WrongUsageError
+from gatecert.errors import AuthorityError, StorageError, WrongUsageError
 from gatecert.lifecycle.revocation_watch import with_revocation_state
 from gatecert.model import GatewayState, RevocationReason, RevocationState
 
@@ -72,6 +72,7 @@ class Revoker:
             WrongUsageError: There is nothing that gatecert could revoke.
             AuthorityError: The authority refuses, or cannot be reached.
             LockTimeoutError: Another process is changing this gateway.
+            StorageError: It is revoked, and that cannot be saved.
         """
         with current.lock("revoking its certificate"):
             authority, stored = self._revocable(current)
@@ -164,7 +165,11 @@ def _revocations(
 def _record(
     current: Pass, stored: StoredCertificate, reason: RevocationReason, done: RevocationResult
 ) -> bool:
-    """Save the revocation; return whether the next certificate needs a new key."""
+    """Save the revocation; return whether the next certificate needs a new key.
+
+    Raises:
+        StorageError: It cannot be saved.
+    """
     now = current.now()
     new_key = reason is RevocationReason.KEY_COMPROMISE or done.by is Signature.CERTIFICATE
     fresh = RevocationState(
@@ -179,5 +184,13 @@ def _record(
     enrolment = with_revocation_state(current.state.enrolment, current.target, fresh)
     # Earlier failures do not delay the replacement.
     enrolment = replace(enrolment, next_attempt=None)
-    current.save(GatewayState(enrolment, replace(current.state.host, obstruction=None)))
+    state = GatewayState(enrolment, replace(current.state.host, obstruction=None))
+    try:
+        current.save(state, durably=True)
+    except StorageError as error:
+        raise StorageError(
+            f"the certificate of version {stored.version.id} is revoked, but that cannot be saved,"
+            f" so it is not replaced: {error}",
+            fix="repeat the command once the state directory can be written",
+        ) from error
     return new_key

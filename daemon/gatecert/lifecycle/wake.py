@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gatecert.errors import StorageError
-from gatecert.revocation.check_schedule import is_final
 from gatecert.schedule.due import next_watch
 from gatecert.schedule.expiry_warnings import due_expiry_warning
 from gatecert.schedule.spread import next_instant
@@ -64,7 +63,7 @@ def looks(situation: Situation, inventory: Inventory, now: datetime) -> Iterator
     wanted = inventory.wanted(now)
     summary = wanted.summary if wanted is not None else None
     revocation = situation.state.enrolment.revocation_of(summary)
-    if revocation is not None and revocation.next_look > now and not is_final(revocation):
+    if revocation is not None and revocation.next_look > now and not revocation.is_final:
         yield revocation.next_look
 
 

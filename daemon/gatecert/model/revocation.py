@@ -51,6 +51,11 @@ class RevocationState:
     fix: str = ""
 
     @property
+    def is_final(self) -> bool:
+        """True if the certificate is revoked for good, so that no check is needed."""
+        return self.revoked is not None and self.reason is not RevocationReason.CERTIFICATE_HOLD
+
+    @property
     def words(self) -> str:
         """The text that it was revoked, with date and reason."""
         since = f" on {instant(self.revoked)}" if self.revoked is not None else ""

@@ -13,10 +13,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from gatecert.model import CertificateSummary, EnrolmentState, RevocationReason, RevocationState
-
 if TYPE_CHECKING:
     from random import Random
+
+    from gatecert.model import CertificateSummary, EnrolmentState, RevocationState
 
 MIN_INTERVAL = timedelta(hours=4)
 MAX_INTERVAL = timedelta(hours=6)
@@ -37,14 +37,6 @@ def must_change_key(enrolment: EnrolmentState, certificate: CertificateSummary) 
     """Check whether the next certificate needs another key."""
     revocation_state = revoked_state_of(enrolment, certificate)
     return revocation_state is not None and revocation_state.new_key
-
-
-def is_final(revocation_state: RevocationState) -> bool:
-    """Check whether the certificate is revoked for good, so that no check is needed."""
-    return (
-        revocation_state.revoked is not None
-        and revocation_state.reason is not RevocationReason.CERTIFICATE_HOLD
-    )
 
 
 def is_due(revocation_state: RevocationState, now: datetime) -> bool:

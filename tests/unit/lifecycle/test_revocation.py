@@ -14,7 +14,12 @@ from tests.fakes.resolver import ELSEWHERE, HERE
 from tests.fakes.world import World
 
 from gatecert.acme.revocation_request import Revocation, RevocationResult, Signature
-from gatecert.errors import ACMEError, AuthorityUnreachableError, WrongUsageError
+from gatecert.errors import (
+    ACMEError,
+    AuthorityUnreachableError,
+    StorageError,
+    WrongUsageError,
+)
 from gatecert.lifecycle.revocation_watch import not_replaced
 from gatecert.lifecycle.revoke import OPERATOR, Revoker
 from gatecert.model import KeyPolicy, KeyType, Mode, OutcomeKind, RenewalPolicy, RevocationReason
@@ -25,6 +30,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tests.fakes.world import Disk
 
     from gatecert.model import RevocationState
 
@@ -305,6 +312,19 @@ def test_a_key_that_has_leaked_or_has_asked_itself_is_not_used_again(
         f"signed with the key of the {by}; the next one gets a new key"
     )
     assert town.revoking.asked[0].by is by
+    assert town.attend().kind is OutcomeKind.RENEWED
+    assert not town.same_key
+
+
+def test_a_revocation_that_cannot_be_saved_is_said_and_can_be_repeated(
+    town: Town, disk: Disk
+) -> None:
+    disk.full = True
+    with pytest.raises(StorageError, match="is revoked, but that cannot be saved") as caught:
+        town.revoke(LEAKED)
+    assert "repeat the command" in caught.value.fix
+    disk.full = False
+    assert "was revoked before" in town.revoke(LEAKED)
     assert town.attend().kind is OutcomeKind.RENEWED
     assert not town.same_key
 

@@ -16,7 +16,6 @@ from gatecert.revocation.check_schedule import (
     MIN_INTERVAL,
     first_check,
     is_due,
-    is_final,
     must_change_key,
     next_check,
     revoked_state_of,
@@ -60,9 +59,9 @@ def test_replacing_a_revoked_certificate_observes_not_before() -> None:
 
 
 def test_a_certificate_on_hold_is_checked_again() -> None:
-    assert is_final(REVOKED)
-    assert not is_final(replace(REVOKED, reason=RevocationReason.CERTIFICATE_HOLD))
-    assert not is_final(FINE)
+    assert REVOKED.is_final
+    assert not replace(REVOKED, reason=RevocationReason.CERTIFICATE_HOLD).is_final
+    assert not FINE.is_final
 
 
 def test_checks_are_due_at_their_time_or_after_a_clock_change() -> None:

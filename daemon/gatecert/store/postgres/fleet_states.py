@@ -4,6 +4,9 @@ Without the database, the state of enrolment is the one that this host has seen 
 has learnt since; versions are the local ones, and nothing can be ordered. A damaged state in the
 rows means the same, for its gateway alone. A file of the gateway has the state that was seen last:
 what was learnt counts, in a later process too, if the rows still have that one.
+
+That the newest certificate is revoked counts in any case: this host's file has it, and it is added
+to what the rows say until one of its next writes has brought it there.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING
 from gatecert.errors import DatabaseError, EnrolmentDamagedError, StorageError
 from gatecert.model import EnrolmentState
 from gatecert.store import durable, json_record
-from gatecert.store.postgres import enrolment_rows
+from gatecert.store.postgres import enrolment_rows, version_rows
 from gatecert.store.postgres.fleet_versions import FleetVersions
 
 if TYPE_CHECKING:
@@ -72,15 +75,43 @@ class FleetStates(FleetVersions):
         if before is not None:
             with suppress(StorageError):  # which matters to the next change only
                 self._forget_shared_before(gateway)
-        # The first host that writes brings the state that it had before it joined.
-        return own if shared is enrolment_rows.NEW else replace(own, enrolment=shared.state)
+        if shared is enrolment_rows.NEW:
+            return own  # the first host that writes brings the state that it had before it joined
+        return self._with_revocation(gateway, own, shared.state)
 
     def _known_without_rows(self, gateway: str, own: GatewayState) -> GatewayState:
         """Return the state with what was seen last of the shared part, or learnt since."""
         seen = self._enrolments.setdefault(gateway, enrolment_rows.unseen(own.enrolment))
         if seen is enrolment_rows.NEW or self._shared_before(gateway) is not None:
             return own
-        return replace(own, enrolment=seen.state)
+        return self._with_revocation(gateway, own, seen.state)
+
+    def _with_revocation(
+        self, gateway: str, own: GatewayState, shared: EnrolmentState
+    ) -> GatewayState:
+        """Return the state with what is shared, and a revocation that this host alone knows of.
+
+        It could not be written, since another host had written or held the lease. Earlier failures
+        do not delay the replacement, and an order that may use a compromised key is dropped.
+        """
+        known, found = own.enrolment.revocation, shared.revocation
+        state = replace(own, enrolment=shared)
+        if known is None or not known.is_final or found == known:
+            return state
+        generations = {}
+        for version in self.versions(gateway):
+            with suppress(StorageError):  # it is damaged
+                generations[version_rows.fingerprint_of(version.certificate)] = version.generation
+        if generations.get(known.fingerprint) != max(generations.values(), default=0):
+            return state  # there is a newer certificate
+        if found is not None:
+            is_newer = found.fingerprint not in generations
+            if is_newer or (found.is_final and found.fingerprint == known.fingerprint):
+                return state
+        merged = replace(shared, revocation=known, next_attempt=None)
+        if known.new_key:
+            merged = replace(merged, order=None, second_order=None)
+        return replace(own, enrolment=merged)
 
     def _shared_before(self, gateway: str) -> EnrolmentState | None:
         """Return what was shared when this host alone went on; None if it knows nothing more."""
