@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from random import Random
@@ -34,14 +36,22 @@ from gatecert.model import (
     RequestKind,
 )
 from gatecert.model.fleet import FleetHost, Priority, Urgency
+from gatecert.store.postgres import lease_rows
 from gatecert.store.postgres.field_store import FieldStore
 from gatecert.store.postgres.fleet_store import FleetStore
+from gatecert.store.postgres.held_lease import LENGTH
+from gatecert.supervision import messages
+from gatecert.supervision.field_turns import TURNS
+from gatecert.supervision.worker_process import load_configuration
+
+from .configured_host import configured_host
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from gatecert.store.postgres.field_order import FieldOrder
+    from gatecert.store.postgres.field_rows import CsrRequest, LastCertificate
 
     from .conftest import FleetDatabase
 
@@ -428,6 +438,119 @@ def test_a_failure_delays_the_next_attempt(
     assert database.execute(
         "SELECT enrolment ->> 'failures', due > now() + interval '20 seconds' FROM gateway"
     ) == [("1", True)]
+
+
+def test_an_unexpected_error_delays_the_next_attempt_and_no_other_gateway(
+    database: FleetDatabase, relay: Relay, issuer: FieldIssuer, authority: PlayedAuthority
+) -> None:
+    authority.trouble = ValueError("what a DNS provider says cannot be read")
+    first = relay.hand_in(make_csr())
+    assert issuer.turn()
+    assert database.execute(
+        "SELECT enrolment ->> 'failures', due > now() + interval '20 seconds', lease FROM gateway"
+    ) == [("1", True, None)]
+
+    authority.trouble = None
+    other = relay.hand_in(make_csr("site2.ddns.example"))
+    assert [issuer.turn(), issuer.turn()] == [True, False]
+    assert (relay.answer(first), bool(relay.answer(other)[0])) == ((None, None), True)
+
+
+def test_an_answer_that_cannot_be_written_delays_it_and_places_no_other_order(
+    database: FleetDatabase, relay: Relay, issuer: FieldIssuer, authority: PlayedAuthority
+) -> None:
+    database.execute("ALTER TABLE csr_request ADD CONSTRAINT none CHECK (fullchain IS NULL)")
+    id_ = relay.hand_in(make_csr())
+    assert issuer.turn()
+    assert database.execute("SELECT enrolment ->> 'failures' FROM gateway") == [("1",)]
+
+    database.execute("ALTER TABLE csr_request DROP CONSTRAINT none")
+    database.execute("UPDATE gateway SET due = now()")
+    assert issuer.turn()
+    assert relay.answer(id_)[0]
+    assert authority.orders == 1
+
+
+class DefectiveStore(FieldStore):
+    """A store with an error that concerns one name."""
+
+    def admit(
+        self,
+        request: CsrRequest,
+        name: str,
+        urgency: Callable[[LastCertificate | None], Urgency],
+    ) -> None:
+        if name == SITE:
+            raise ValueError(name)
+        super().admit(request, name, urgency)
+
+
+def test_a_csr_with_an_unexpected_error_is_refused_and_no_other_one(
+    relay: Relay, issuer: FieldIssuer, open_store: Callable[[str], FleetStore], clock: Clock
+) -> None:
+    issuer = replace(issuer, store=DefectiveStore(open_store("hq-gw-a"), clock))
+    refused, other = relay.hand_in(make_csr()), relay.hand_in(make_csr("site2.ddns.example"))
+    assert issuer.turn()
+    assert relay.refusal(refused) == "unexpected ValueError"
+    assert relay.answer(other)[0]
+
+
+def test_the_loss_of_a_process_counts_for_what_it_had_in_hand(
+    database: FleetDatabase,
+    relay: Relay,
+    issuer: FieldIssuer,
+    authority: PlayedAuthority,
+    open_store: Callable[[str], FleetStore],
+) -> None:
+    lost, other = relay.hand_in(make_csr()), relay.hand_in(make_csr("site2.ddns.example"))
+    for request in issuer.store.new_requests():
+        name = SITE if request.id == lost else "site2.ddns.example"
+        issuer.store.admit(request, name, lambda _: Urgency(Priority.NONE))
+    with open_store("hq-gw-a").database.transaction() as rows:  # nobody ends the lease
+        assert lease_rows.claim_most_urgent(rows, LENGTH, prefix=GATEWAY)
+    with open_store("hq-gw-b").database.transaction() as rows:
+        elsewhere = lease_rows.take_back(rows, LENGTH, held=[], prefix="field/")
+    authority.during_order = lambda: issuer.count_loss("it was ended by SIGSEGV")
+
+    assert issuer.turn()
+
+    assert elsewhere is None
+    assert (relay.answer(lost), bool(relay.answer(other)[0])) == ((None, None), True)
+    assert database.execute(
+        "SELECT enrolment ->> 'failures', due > now() + interval '20 seconds', lease FROM gateway"
+        f" WHERE name = '{GATEWAY}'"
+    ) == [("1", True, None)]
+    issuer.count_loss("and again, with nothing in hand")
+    assert database.execute("SELECT max(enrolment ->> 'failures') FROM gateway") == [("1",)]
+
+
+def test_a_worker_counts_the_loss_of_the_one_before(
+    database: FleetDatabase, relay: Relay, issuer: FieldIssuer, tmp_path: Path
+) -> None:
+    relay.hand_in(make_csr())
+    for request in issuer.store.new_requests():
+        issuer.store.admit(request, SITE, lambda _: Urgency(Priority.NONE))
+    with closing(database.connect("hq-gw-a")) as lost:
+        lost.execute(
+            "UPDATE gateway SET lease = gen_random_uuid(), lease_host = own_host(),"
+            " lease_until = now() + interval '120 seconds'"
+        )
+    host = configured_host(database, "hq-gw-a", tmp_path)
+    host.configuration["fleet"]["issue"] = {"domains": list(DOMAINS)}
+    host.configuration["challenges"]["dns-01"] = {"provider": "exec", "command": ["/bin/false"]}
+    host.write()
+    worker, snapshot = load_configuration(host.configuration_file, debug=False)
+    try:
+        worker.send(messages.Open({}, changed=True))
+        worker.send(messages.Work(TURNS[0], lost="it was ended by SIGSEGV"))
+        said: list[messages.Message] = []
+        while not any(isinstance(each, messages.Done) for each in said):
+            assert select.select([worker], [], [], 60)[0], said
+            said += worker.receive()
+    finally:
+        worker.end()
+        os.close(snapshot)
+    assert database.execute("SELECT enrolment ->> 'failures', lease FROM gateway") == [("1", None)]
 
 
 def test_a_csr_that_the_ca_does_not_accept_is_refused(

@@ -30,6 +30,7 @@ from gatecert.errors import (
     LeaseLostError,
     OrderHeldError,
     RateLimitBudgetError,
+    WorkerLostError,
 )
 from gatecert.lifecycle import field_admission
 from gatecert.model import Progress, Target
@@ -86,25 +87,59 @@ class FieldIssuer:
             self._problem = error.message
             return False
 
+    def count_loss(self, reason: str) -> None:
+        """Count a failed order for each gateway for which a process of this host was lost."""
+        error = WorkerLostError(f"the process that ordered for this gateway was lost: {reason}")
+        try:
+            is_left = True
+            while is_left:
+                with self.store.left() as order:
+                    is_left = order is not None
+                    if order is not None:
+                        self._failed(order, error)
+        except (DatabaseError, LeaseLostError) as problem:
+            logger.warning("a lost process was not counted in the field: %s", problem)
+
     def _look_at(self, request: CsrRequest) -> None:
         """Admit a CSR, or refuse it before anything is sent."""
         try:
-            identifiers = requested_names(request.csr)
-            reason = field_admission.refusal(identifiers, self.domains, self.excluded_regions)
+            reason = self._admit(request)
         except CertificateError as error:
-            identifiers, reason = (), error.message
+            reason = error.message
+        except GatecertError:
+            raise
+        except Exception as error:
+            logger.exception("unexpected error relay=%s csr=%s", request.relay, request.id)
+            reason = f"unexpected {type(error).__name__}"  # the log has the rest
         if reason:
             logger.warning("CSR refused relay=%s csr=%s %s", request.relay, request.id, reason)
             self.store.refuse(request, reason)
-            return
-        urgency = partial(self._urgency, identifiers)
-        self.store.admit(request, identifiers[0].value, urgency)
+
+    def _admit(self, request: CsrRequest) -> str:
+        """Admit a CSR; return why that may not be, empty if it may."""
+        identifiers = requested_names(request.csr)
+        reason = field_admission.refusal(identifiers, self.domains, self.excluded_regions)
+        if not reason:
+            urgency = partial(self._urgency, identifiers)
+            self.store.admit(request, identifiers[0].value, urgency)
+        return reason
 
     def _urgency(self, identifiers: Sequence[Identifier], last: LastCertificate | None) -> Urgency:
         return field_admission.urgency(_summary(last), identifiers, self.now())
 
     def _obtain(self, order: FieldOrder) -> None:
-        """Order, and answer the CSR."""
+        """Order, and answer the CSR; no error keeps others from being answered."""
+        try:
+            self._answer(order)
+        except (InterruptedOrderError, DatabaseError, LeaseLostError):
+            raise
+        except GatecertError as error:
+            self._failed(order, error)
+        except Exception as error:
+            logger.exception("unexpected error gateway=%s", order.gateway)
+            self._failed(order, GatecertError(f"unexpected error: {error!r}"))
+
+    def _answer(self, order: FieldOrder) -> None:
         identifiers = requested_names(order.request.csr)
         target = Target(
             name=order.gateway,
@@ -118,23 +153,17 @@ class FieldIssuer:
         if order.last is not None and order.last.authority != self.authority.name:
             replaced = None  # another CA does not know it
         replaces = replaced.certificate_id if replaced is not None else ""
-        try:
-            issued = self.authority.obtain(
-                target,
-                order,
-                replaces=replaces,
-                lifetime=replaced.lifetime if replaced is not None else None,
-                progress=self.progress,
-                cancelled=self.cancelled,
-                now=self.now,
-            )
-        except (InterruptedOrderError, DatabaseError, LeaseLostError):
-            raise
-        except GatecertError as error:
-            self._failed(order, error)
-        else:
-            order.install(issued)
-            logger.info("CSR answered gateway=%s replaces=%s", order.gateway, replaces or "nothing")
+        issued = self.authority.obtain(
+            target,
+            order,
+            replaces=replaces,
+            lifetime=replaced.lifetime if replaced is not None else None,
+            progress=self.progress,
+            cancelled=self.cancelled,
+            now=self.now,
+        )
+        order.install(issued)
+        logger.info("CSR answered gateway=%s replaces=%s", order.gateway, replaces or "nothing")
 
     def _failed(self, order: FieldOrder, error: GatecertError) -> None:
         """Refuse a CSR for which no order succeeds; else say when the next one is placed."""

@@ -246,7 +246,10 @@ class GatewayWorker:
 
     def _turn(self, work: Work) -> Done:
         """Order for a gateway in the field; after a loss, the next turn does."""
-        is_again = not work.lost and self.application.field_issuer.turn()
+        issuer = self.application.field_issuer
+        if work.lost:
+            issuer.count_loss(work.lost)
+        is_again = not work.lost and issuer.turn()
         pause = 0.0 if is_again else PAUSE.total_seconds()
         return Done(work.gateway, wake_at=time.time() + pause)
 

@@ -115,7 +115,7 @@ class FieldOrder:
         """Store the chain as the newest version, answer the CSR with it, and end the lease."""
         fullchain = issued.certificate + issued.chain
         with self._store.database.transaction() as rows:
-            self._write(rows, EnrolmentState())
+            enrolment_rows.write(rows, self.gateway, EnrolmentState(), self.lease.token)
             version_rows.install(
                 rows, self.gateway, self.lease.token, issued, self._store.sealing_keys
             )

@@ -19,6 +19,7 @@ from gatecert.store.postgres.held_lease import LENGTH, HeldLease, host_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from uuid import UUID
 
@@ -50,6 +51,7 @@ class FieldStore:
         self._store = store
         self._now = now
         self._lease_length = lease_length
+        self._held: set[UUID] = set()  # leases
 
     def new_requests(self) -> Sequence[CsrRequest]:
         """Return CSRs that no host has looked at; what is too old is refused or forgotten.
@@ -91,22 +93,35 @@ class FieldStore:
         with self._store.database.transaction() as rows:
             field_rows.refuse(rows, request, reason)
 
-    @contextmanager
-    def claimed(self) -> Iterator[FieldOrder | None]:
+    def claimed(self) -> AbstractContextManager[FieldOrder | None]:
         """Hold the lease of the gateway that is due and most urgent; None if none may be ordered.
 
         Raises:
             DatabaseError: The database cannot be used.
         """
+        return self._holding(lease_rows.claim_most_urgent)
+
+    def left(self) -> AbstractContextManager[FieldOrder | None]:
+        """Hold the lease of a gateway for which a process of this host was lost; None if none is.
+
+        Raises:
+            DatabaseError: The database cannot be used.
+        """
+        return self._holding(partial(lease_rows.take_back, held=self._held))
+
+    @contextmanager
+    def _holding(
+        self, claim: Callable[..., tuple[str, UUID] | None]
+    ) -> Iterator[FieldOrder | None]:
         self._store.begin_to_write()
         asked = host_clock()
         with self._store.database.transaction() as rows:
-            claimed = lease_rows.claim_most_urgent(
-                rows, self._lease_length, prefix=field_rows.PREFIX
-            )
+            claimed = claim(rows, self._lease_length, prefix=field_rows.PREFIX)
             order = self._order(rows, *claimed, asked) if claimed is not None else None
             if claimed is not None and order is None:
                 lease_rows.release(rows, *claimed)
+            if order is not None:
+                self._held.add(order.lease.token)  # before the next transaction
         if order is None:
             yield None
             return
@@ -116,6 +131,7 @@ class FieldStore:
         finally:
             with suppress(StorageError), self._store.database.transaction() as rows:
                 lease_rows.release(rows, order.gateway, order.lease.token)
+            self._held.discard(order.lease.token)
 
     def _renew(self, gateway: str, token: UUID) -> bool:
         with self._store.database.transaction() as rows:

@@ -16,6 +16,7 @@ from gatecert.store.postgres import host_rows
 from gatecert.store.postgres.held_lease import lost
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from psycopg import Connection
@@ -49,6 +50,17 @@ WHERE cluster = own_cluster() AND name = (
 )
 RETURNING name
 """  # noqa: S608 - no part of it comes from outside
+
+TAKE_BACK = f"""
+{_GIVE}
+WHERE cluster = own_cluster() AND name = (
+  SELECT name FROM gateway
+  WHERE lease_host = own_host() AND lease <> ALL (%(held)s) AND starts_with(name, %(prefix)s)
+  LIMIT 1
+  FOR UPDATE SKIP LOCKED
+)
+RETURNING name
+"""  # noqa: S608 - as above
 
 RENEW = """
 UPDATE gateway SET lease_until = clock_timestamp() + %(length)s
@@ -117,6 +129,22 @@ def claim_most_urgent(
     connection.execute(RAISE, {"ending": int(Priority.ENDING)})
     wanted = _lease("", token, length) | {"prefix": prefix}
     row = connection.execute(CLAIM_MOST_URGENT, wanted).fetchone()
+    return None if row is None else (row[0], token)
+
+
+def take_back(
+    connection: Connection, length: float, *, held: Collection[UUID], prefix: str = ""
+) -> tuple[str, UUID] | None:
+    """Take a lease that a process of this host has left when it was lost; None if there is none.
+
+    Args:
+        connection: In a transaction.
+        length: In seconds.
+        held: The leases of this process.
+        prefix: Of the gateways' names.
+    """
+    wanted = _lease("", token := uuid4(), length) | {"held": list(held), "prefix": prefix}
+    row = connection.execute(TAKE_BACK, wanted).fetchone()
     return None if row is None else (row[0], token)
 
 
