@@ -12,13 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gatecert.app import Watching, build
+from gatecert.app import Watching, build, open_store
 from gatecert.challenge.cleanup_thread import CleanupThread
 from gatecert.config.following_plan import following_plan
 from gatecert.config.load import load
 from gatecert.config.monitoring_plan import monitoring_plan
 from gatecert.config.targets import forwarded_listeners
-from gatecert.errors import ConfigurationError, GatecertError, LockTimeoutError
+from gatecert.errors import (
+    ConfigurationError,
+    GatecertError,
+    LockTimeoutError,
+    SealingKeyMissingError,
+)
 from gatecert.lifecycle.gateway_pass import Occasion
 from gatecert.report import logs
 from gatecert.store import storage_errors
@@ -143,10 +148,13 @@ class GatewayWorker:
             configuration = self._configuration = load(path)
             fleet = configuration.fleet
             monitoring, following = _monitoring(configuration), _following(configuration)
+            open_store(configuration)  # without its keys and libraries, no worker could work
             snapshot.write(self._descriptor, configuration)
         except ConfigurationError as error:
             problems = [[each.where, each.key, each.what] for each in error.problems]
             self._core.send(Invalid(problems))
+        except SealingKeyMissingError as error:
+            self._core.send(Invalid([["fleet", "sealing_keys", str(error)]]))
         except GatecertError as error:
             self._core.send(Failed(error.message, error.fix))
         else:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.fakes.fleet_files import FleetFiles
 
 from gatecert.supervision.messages import (
     Configured,
@@ -136,6 +137,33 @@ def test_an_invalid_configuration_is_refused_with_each_problem(
 def test_a_missing_configuration_is_refused(tmp_path: Path, released: ExitStack) -> None:
     process, _ = loading(tmp_path / "missing.yaml", released)
     assert isinstance(next(received(process)), Invalid | Failed)
+
+
+def refused(files: FleetFiles, released: ExitStack) -> str:
+    """The only problem of the configuration of a host of a fleet."""
+    process, _ = loading(files.configuration(), released)
+    message = next(received(process))
+    assert isinstance(message, Invalid)
+    ((where, key, what),) = message.problems
+    return f"{where}: {key}: {what}"
+
+
+def test_a_sealing_key_that_is_none_is_a_problem_of_the_configuration(
+    tmp_path: Path, released: ExitStack
+) -> None:
+    files = FleetFiles(tmp_path)
+    files.write("seal-2026", b"S3cr3t\n")
+    problem = refused(files, released)
+    assert problem.startswith("fleet: sealing_keys: a sealing key of this host is not 32 bytes")
+    assert "S3cr3t" not in problem
+
+
+def test_a_library_of_the_database_that_cannot_be_loaded_is_one_too(
+    tmp_path: Path, released: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PSYCOPG_IMPL", "none")  # as without libpq
+    problem = refused(FleetFiles(tmp_path), released)
+    assert "needs psycopg and Alembic: install gatecert[fleet] (" in problem
 
 
 def test_an_aborted_worker_shows_where_it_is(
