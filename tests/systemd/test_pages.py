@@ -31,8 +31,6 @@ from harness.waiting import wait_until
 from .conftest import PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from .conftest import Installed
 
 PAGES = "/usr/share/doc/gatecert/docs/gateways"
@@ -40,14 +38,6 @@ PACKAGED = re.compile(r"^## Packaged service\n(.*?)^## ", re.MULTILINE | re.DOTA
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVICE = "gatecert.service"
 INSIDE = "203.0.113.1"  # a host behind the gateway
-# Removes the set-up of a page.
-CLEAN_UP = """\
-systemctl disable --quiet gatecert-reload@boston.path {units} 2>/dev/null
-systemctl stop gatecert gatecert-reload@boston.path {units}
-cd /etc/systemd/system && rm -rf gatecert*.d openvpn-*.d /etc/gatecert/* /var/lib/gatecert/*
-systemctl daemon-reload
-systemctl reset-failed
-"""
 
 
 @dataclass
@@ -77,7 +67,6 @@ class Page:
     """A page, and the test's additions.
 
     Attributes:
-        units: The servers' units, stopped at the end.
         before: Shell commands of Debian or the operator before.
         answers: Standard input of the commands.
         common_name: True if the certificate must have one.
@@ -85,7 +74,6 @@ class Page:
     """
 
     name: str
-    units: str
     before: str = ""
     answers: str = ""
     common_name: bool = False
@@ -102,29 +90,14 @@ class Page:
 
 
 PLAYED = (
-    Page("nginx", "nginx.service", before="systemctl enable --quiet --now nginx"),
-    Page("apache", "apache2.service", before="systemctl enable --quiet --now apache2"),
-    Page(
-        "mail",
-        "postfix.service dovecot.service dovecot.socket",
-        before="systemctl enable --quiet --now postfix dovecot",
-    ),
-    Page("haproxy", "haproxy.service", before="systemctl enable --quiet haproxy"),
-    Page(
-        "ocserv",
-        "ocserv.service",
-        before="systemctl enable --quiet ocserv",
-        answers="secret\nsecret\n",
-    ),
-    Page(
-        "openvpn",
-        "openvpn-server@boston.service",
-        common_name=True,
-        files=("/etc/openvpn/users-ca.pem",),
-    ),
+    Page("nginx", before="systemctl enable --quiet --now nginx"),
+    Page("apache", before="systemctl enable --quiet --now apache2"),
+    Page("mail", before="systemctl enable --quiet --now postfix dovecot"),
+    Page("haproxy", before="systemctl enable --quiet haproxy"),
+    Page("ocserv", before="systemctl enable --quiet ocserv", answers="secret\nsecret\n"),
+    Page("openvpn", common_name=True, files=("/etc/openvpn/users-ca.pem",)),
     Page(
         "strongswan",
-        "strongswan.service strongswan-certs.socket",
         before="systemctl enable --quiet strongswan",
         files=("/etc/swanctl/x509ca/users.pem",),
     ),
@@ -185,19 +158,9 @@ def _strongswan(visit: Visit) -> Logs:
     return gets_in
 
 
-@pytest.fixture(scope="module")
-def shared(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """One machine for all pages; it may create tunnels."""
-    directory = tmp_path_factory.mktemp("pages") / "machine"
-    with Machine(installed.layers, directory, "--capability=CAP_NET_ADMIN") as machine:
-        socket = "unix:///run/charon.vici"
-        daemon = DAEMON.format(socket=socket.removeprefix("unix://"))
-        machine.write("/etc/strongswan.conf", daemon)
-        yield machine.boot()
-
-
 @pytest.fixture
-def visit(shared: Machine, page: Page, servers: ExitStack, tmp_path: Path) -> Iterator[Visit]:
+def visit(installed: Installed, page: Page, servers: ExitStack, tmp_path: Path) -> Visit:
+    """A machine on which nothing is set up, running; it may create tunnels."""
     names = servers.enter_context(ChallengeTestServer(tmp_path / "names"))
     pebble = servers.enter_context(
         Pebble(
@@ -209,11 +172,17 @@ def visit(shared: Machine, page: Page, servers: ExitStack, tmp_path: Path) -> It
             ),
         )
     )
+    # Stops first: gatecert ends at once while the nameserver answers.
+    machine = servers.enter_context(
+        Machine(installed.layers, tmp_path / "machine", "--capability=CAP_NET_ADMIN")
+    )
     user = make_user(tmp_path / "user", "alice")
+    machine.write("/etc/strongswan.conf", DAEMON.format(socket="/run/charon.vici"))
     for file in page.files:
-        shared.write(file, user.authority.read_text("ascii"))
-    yield Visit(Site(shared, pebble, names), user, servers, tmp_path)
-    shared.run("sh", "-c", CLEAN_UP.format(units=page.units))
+        machine.write(file, user.authority.read_text("ascii"))
+    machine.boot()
+    machine.wait_idle()
+    return Visit(Site(machine, pebble, names), user, servers, tmp_path)
 
 
 def test_every_page_is_tested() -> None:
