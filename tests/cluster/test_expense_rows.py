@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from psycopg import Cursor
 
 from gatecert.model import (
     CountedBy,
@@ -22,12 +23,13 @@ from gatecert.model import (
 )
 from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store.postgres import expense_rows
-from gatecert.store.postgres.expense_rows import ExpenseRows
+from gatecert.store.postgres.expense_rows import AT_ONCE, ExpenseRows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from psycopg import Connection
+    from psycopg.abc import Params, Query
 
     from .conftest import FleetDatabase
 
@@ -145,6 +147,32 @@ def test_requests_are_written_again_without_counting_twice(first: Connection) ->
     for _ in range(3):
         rows.insert(counted.counted)
     assert len(rows.instants(ORDERS, since=LONG_AGO, now=counted.now, count=10)) == 1
+
+
+class CountingCursor(Cursor):
+    """A cursor that tells how many rows each of its batches has."""
+
+    batches: ClassVar[list[int]] = []
+
+    def executemany(
+        self, query: Query, params_seq: Iterable[Params], *, returning: bool = False
+    ) -> None:
+        rows = list(params_seq)
+        self.batches.append(len(rows))
+        super().executemany(query, rows, returning=returning)
+
+
+def test_many_requests_are_written_in_batches_and_none_is_lost(
+    database: FleetDatabase, first: Connection
+) -> None:
+    now, number = expense_rows.clock(first), 2 * AT_ONCE + 1
+    first.cursor_factory = CountingCursor
+    CountingCursor.batches.clear()
+    ExpenseRows(first, URL).insert(
+        CountedRequest(RequestKind.ORDER, now, f"order {each}", ACCOUNT) for each in range(number)
+    )
+    assert CountingCursor.batches == [AT_ONCE, AT_ONCE, 1]
+    assert database.execute("SELECT count(DISTINCT id) FROM expense") == [(number,)]
 
 
 def test_what_no_limit_counts_any_more_is_removed_with_the_next_request(

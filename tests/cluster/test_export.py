@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +27,9 @@ from gatecert.model import (
     PendingOrder,
     RequestKind,
 )
+from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store.file_store import FileStore
+from gatecert.store.postgres.expense_rows import ExpenseRows
 from gatecert.store.postgres.fleet_store import FleetStore
 
 from .configured_host import GATEWAY, configured_host, failed, sealing_key
@@ -44,6 +46,7 @@ A, B = "hq-gw-a", "hq-gw-b"
 CA, URL = "letsencrypt", "https://ca.example/directory"
 ORDER_URL, ACCOUNT_URL = "https://ca.example/order/2", "https://ca.example/account/1"
 NOW = datetime.now(UTC).replace(microsecond=0)
+HOUR = timedelta(hours=1)
 
 
 def private_key() -> bytes:
@@ -167,6 +170,20 @@ def test_validations_that_succeeded_do_not_count(issuer: FleetStore, gatecert: G
     issuer.count_requests(URL, Expenses(NOW, (validation,)), Limits())
     issuer.count_requests(URL, Expenses(NOW, validated=ORDER_URL), Limits())
     assert "counted requests of the last days: 4\n" in gatecert.run("fleet", "export").output
+
+
+@pytest.mark.parametrize(
+    ("age", "exported"), [(LONGEST_PERIOD - HOUR, 5), (LONGEST_PERIOD + HOUR, 4)]
+)
+def test_requests_are_exported_for_as_long_as_a_limit_may_count_them(
+    issuer: FleetStore, gatecert: Gatecert, age: timedelta, exported: int
+) -> None:
+    with issuer.database.transaction() as rows:
+        earlier = replace(ORDER, at=NOW - age, id="earlier")
+        ExpenseRows(rows, URL).insert([earlier])
+    told = gatecert.run("fleet", "export").output
+    assert f"counted requests of the last days: {exported}\n" in told
+    assert len(FileStore(gatecert.state_directory).counted_requests(URL)) == exported
 
 
 def test_a_host_that_orders_at_the_moment_is_not_cut_off(

@@ -58,7 +58,7 @@ from gatecert.model import (
     TextRecord,
 )
 from gatecert.model.cluster_view import ClusterView
-from gatecert.model.fleet import FleetHost, Priority, Urgency
+from gatecert.model.fleet import LONGEST_PERIOD, FleetHost, Priority, Urgency
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres import lease_rows, version_rows
 from gatecert.store.postgres.field_store import FieldStore
@@ -1218,6 +1218,18 @@ def test_what_was_counted_before_the_fleet_is_sent_once(
             assert store.state("vpn") == GatewayState()
     group = RequestGroup(RequestKind.ORDER, CountedBy.ACCOUNT, "https://ca.example/1")
     assert store.instants(URL, group, since=NOW - HOUR, now=NOW, count=10) == [NOW, NOW]
+
+
+@pytest.mark.parametrize(("age", "sent"), [(LONGEST_PERIOD - HOUR, 1), (LONGEST_PERIOD + HOUR, 0)])
+def test_a_database_that_was_restored_gets_what_a_limit_may_count_again(
+    first: FleetStore, database: FleetDatabase, age: timedelta, sent: int
+) -> None:
+    (order,) = ORDER.counted
+    first.take_over_requests(URL, [replace(order, at=NOW - age)])
+    database.execute(f"INSERT INTO authority (directory_url) VALUES ('{URL}')")
+    first.begin_to_write()
+    first.state("vpn")
+    assert database.execute("SELECT count(*) FROM expense") == [(sent,)]
 
 
 def test_a_database_that_was_restored_gets_the_newest_version_again(

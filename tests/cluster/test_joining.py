@@ -10,12 +10,13 @@ import pytest
 
 from gatecert.errors import StateError
 from gatecert.model import EnrolmentState, Expenses, GatewayState, HostState, Limits
+from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres.fleet_store import FleetStore
 from gatecert.store.postgres.joining import Joining
 
 from .configured_host import GATEWAY, configured_host, failed, sealing_key
-from .single_host import CA, NOW, URL, SingleHost, account, chain, key_request
+from .single_host import CA, NOW, ORDER, URL, SingleHost, account, chain, key_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .conftest import FleetDatabase
 
 A, B = "hq-gw-a", "hq-gw-b"
+HOUR = timedelta(hours=1)
 SENT = "this host's certificate, which all share now as generation 1"
 SENT_KEYS = "SELECT (SELECT count(*) FROM account) + (SELECT count(*) FROM version)"
 
@@ -81,6 +83,15 @@ def test_all_that_a_host_has_is_shared(
     (request,) = other.requests(GATEWAY)
     assert (request.id, request.private_key) == (host.request.id, host.request.private_key)
     assert request.generation == 2
+
+
+@pytest.mark.parametrize(("age", "sent"), [(LONGEST_PERIOD - HOUR, 3), (LONGEST_PERIOD + HOUR, 2)])
+def test_requests_are_sent_for_as_long_as_a_limit_may_count_them(
+    gatecert: Gatecert, host: SingleHost, age: timedelta, sent: int
+) -> None:
+    earlier = replace(ORDER, at=NOW - age, id="earlier")
+    host.files.take_over_requests(URL, [earlier])
+    assert f"counted requests of the last days: {sent} sent" in joined(gatecert)
 
 
 def test_what_was_sent_is_known_as_its_own(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gatecert.errors import LeaseLostError
+from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres import (
     account_rows,
@@ -19,7 +20,6 @@ from gatecert.store.postgres import (
     intent_rows,
     lease_rows,
 )
-from gatecert.store.postgres.fleet_versions import SENT_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,26 +137,26 @@ class Export:
         return names
 
     def counted_requests(self, directory_urls: Sequence[str], *, now: datetime) -> int:
-        """Export the requests that the cluster has counted in the last days.
+        """Export the requests of the cluster that a limit may still count.
 
         Args:
             directory_urls: The directories of the CAs.
             now: Aware UTC.
 
         Returns:
-            How many count now.
+            How many a limit may count now.
         """
         total = 0
         for directory_url in directory_urls:
             own = self._own.counted_requests(directory_url)
             with self._store.database.transaction() as rows:
-                others = expense_rows.counted_by_others(rows, directory_url, now - SENT_AGAIN)
+                others = expense_rows.counted_by_others(rows, directory_url, now - LONGEST_PERIOD)
             if self._files.directory != self._own.directory:
                 others = [*own, *others]
             if others:
                 self._files.take_over_requests(directory_url, others)
             counted = self._files.counted_requests(directory_url)
-            total += sum(request.at > now - SENT_AGAIN for request in counted)
+            total += sum(request.at > now - LONGEST_PERIOD for request in counted)
         return total
 
 

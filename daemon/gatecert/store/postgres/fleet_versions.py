@@ -1,8 +1,8 @@
 """The versions of a host's store: installed by one host, copied by all, and sent again.
 
-After every connection, a process that writes sends again what this host has written in the last
-days, because a server that took over may have lost the end of it: its requests, open intents and
-newest versions.
+After every connection, a process that writes sends again what this host has written lately, because
+a server that took over may have lost the end of it: the requests that a limit may count, open
+intents and newest versions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import DatabaseError, StorageError
 from gatecert.model import Origin
+from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store import durable, json_record
 from gatecert.store.postgres import (
     enrolment_rows,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SENT_AGAIN: Final = timedelta(days=8)  # the longest period of a limit has seven
+SENT_AGAIN: Final = timedelta(days=8)  # intents and versions; what a limit may count, for longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,12 +189,13 @@ class FleetVersions(FleetOrders):
         """
         if not self._writes:
             return
-        since = datetime.now(UTC) - SENT_AGAIN
+        now = datetime.now(UTC)
+        since = now - SENT_AGAIN
         try:
             own = self._counted_directories()
             for directory_url in {*own, *expense_rows.directory_urls(rows)}:
                 requests = self.counted_requests(directory_url)
-                recent = [each for each in requests if each.at > since]
+                recent = [each for each in requests if each.at > now - LONGEST_PERIOD]
                 expense_rows.ExpenseRows(rows, directory_url).insert(
                     expense_rows.identified(rows, recent)
                 )

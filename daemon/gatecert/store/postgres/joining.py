@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from gatecert.container import fix_for
 from gatecert.errors import HostTwiceError, StateError
 from gatecert.model import EnrolmentState
+from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres import (
     account_rows,
@@ -24,7 +25,6 @@ from gatecert.store.postgres import (
     lease_rows,
     version_rows,
 )
-from gatecert.store.postgres.fleet_versions import SENT_AGAIN
 from gatecert.store.postgres.held_lease import lost
 from gatecert.store.postgres.host_rows import IS_LIVE, SILENT
 from gatecert.time_format import duration
@@ -125,13 +125,13 @@ class Joining:
         return Source.SENT
 
     def requests(self, directory_url: str, *, now: datetime) -> int:
-        """Send the requests to a CA that this host has counted in the last days; return how many.
+        """Send the requests to a CA that a limit may still count; return how many.
 
         Raises:
             StorageError: They cannot be sent.
         """
         own = self._own.counted_requests(directory_url)
-        recent = [each for each in own if each.at > now - SENT_AGAIN]
+        recent = [each for each in own if each.at > now - LONGEST_PERIOD]
         if recent:
             with self._store.database.transaction() as rows:
                 counted = expense_rows.ExpenseRows(rows, directory_url)
