@@ -60,7 +60,7 @@ from gatecert.model import (
 from gatecert.model.cluster_view import ClusterView
 from gatecert.model.fleet import LONGEST_PERIOD, FleetHost, Priority, Urgency
 from gatecert.store.file_store import FileStore
-from gatecert.store.postgres import lease_rows, version_rows
+from gatecert.store.postgres import fleet_versions, lease_rows, version_rows
 from gatecert.store.postgres.field_store import FieldStore
 from gatecert.store.postgres.fleet_store import FleetStore
 from gatecert.store.postgres.held_lease import LENGTH
@@ -1121,6 +1121,59 @@ def test_what_was_told_before_a_server_was_lost_is_told_again(
     first.state("vpn")
     tell()
     assert database.execute(told) == [("rolled-back", NOW)]
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "certificate": lambda version: change_base64(version, "cert.pem"),
+    "root": lambda version: (version / "root.pem").write_bytes(bytes(1000)),
+}
+
+
+def change_base64(version: Path, name: str) -> None:
+    """Change characters of a certificate, which stays PEM."""
+    for path in (version / name, version / "fullchain.pem"):
+        path.write_text(path.read_text().replace("\nMII", "\nAAA", 1))
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+def test_a_damaged_file_keeps_nothing_else_from_being_sent_again(
+    first: FleetStore,
+    database: FleetDatabase,
+    tmp_path: Path,
+    damage: Callable[[Path], object],
+) -> None:
+    names = [f"gateway-{number}" for number in range(6)]
+    for name in names:
+        first.add_generation(name, issued(), 1, now=NOW)
+    first.begin_to_write()
+    (version,) = (tmp_path / A / "gateways" / "gateway-3" / "versions").iterdir()
+    damage(version)
+    first.state("vpn")
+    connected = first.database.session
+    sent = "SELECT gateway FROM version ORDER BY 1"
+    names.remove("gateway-3")
+    assert database.execute(sent) == [(name,) for name in names]
+    first.state("vpn")
+    assert first.database.session is connected  # it is tried again later only
+
+
+def test_what_could_not_be_read_is_sent_again_after_a_while(
+    first: FleetStore,
+    database: FleetDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fleet_versions, "SENT_LATER", 0.0)
+    first.add_generation("vpn", issued(), 1, now=NOW)
+    (version,) = (tmp_path / A / "gateways" / "vpn" / "versions").iterdir()
+    intact = {path: path.read_bytes() for path in version.iterdir()}
+    change_base64(version, "cert.pem")
+    first.begin_to_write()
+    first.state("vpn")
+    for path, data in intact.items():
+        path.write_bytes(data)
+    first.state("vpn")
+    assert database.execute("SELECT gateway FROM version") == [("vpn",)]
 
 
 class SlowStore(FleetStore):

@@ -11,7 +11,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from gatecert.errors import StorageError
 from gatecert.model import RequestKind
 from gatecert.model.fleet import Replacement
 from gatecert.store import durable, json_record
@@ -108,13 +107,11 @@ class FleetReserves(FleetStore):
         super()._send_again(rows)
         if not self._writes:
             return
-        try:
-            for entry in durable.subdirectories(self._layout.gateways):
-                order = self._reserved(entry.name)
+        for gateway in self._shared_gateways():
+            with self._or_later(f"the reserved order of gateway {gateway}"):
+                order = self._reserved(gateway)
                 if order is not None:
-                    reserve_rows.write_again(rows, entry.name, order.generation)
-        except StorageError as error:  # of a file
-            logger.warning("not every reserved order was sent again: %s", error)
+                    reserve_rows.write_again(rows, gateway, order.generation)
 
     def _is_behind(self, rows: Connection, gateway: str, own: Sequence[Version]) -> bool:
         """Send what was ordered without the database also past a later order that ends sooner."""

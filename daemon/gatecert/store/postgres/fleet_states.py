@@ -56,8 +56,7 @@ class FleetStates(FleetVersions):
         own = super().state(gateway)
         if gateway in self._unshared:
             return own
-        if not self._is_sent:
-            self.database.close()
+        self._send_what_is_left()
         try:
             with self.database.transaction() as rows:
                 shared = enrolment_rows.read(rows, gateway)

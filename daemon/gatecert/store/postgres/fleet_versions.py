@@ -8,11 +8,14 @@ intents and newest versions.
 from __future__ import annotations
 
 import logging
+import math
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from gatecert.errors import DatabaseError, StorageError
+from gatecert.errors import DatabaseError, StateError
 from gatecert.model import Origin
 from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store import durable, json_record
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SENT_AGAIN: Final = timedelta(days=8)  # intents and versions; what a limit may count, for longer
+SENT_LATER: Final = 60.0  # seconds, after which it is tried again what could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class _RemovedGeneration:
 class FleetVersions(FleetOrders):
     """Files and rows of versions; see ``store.protocol.Store``."""
 
-    _is_sent = True  # whether the rows have everything that is to be sent again
+    _send_at = math.inf  # on ``time.monotonic()``: when to try again what could not be sent again
 
     def add_version(
         self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
@@ -189,23 +193,38 @@ class FleetVersions(FleetOrders):
         """
         if not self._writes:
             return
+        self._send_at = math.inf
         now = datetime.now(UTC)
         since = now - SENT_AGAIN
-        try:
-            own = self._counted_directories()
-            for directory_url in {*own, *expense_rows.directory_urls(rows)}:
+        directory_urls = set(expense_rows.directory_urls(rows))
+        with self._or_later("the CAs with counted requests"):
+            directory_urls.update(self._counted_directories())
+        for directory_url in directory_urls:
+            with self._or_later(f"the requests counted at {directory_url}"):
                 requests = self.counted_requests(directory_url)
                 recent = [each for each in requests if each.at > now - LONGEST_PERIOD]
                 expense_rows.ExpenseRows(rows, directory_url).insert(
                     expense_rows.identified(rows, recent)
                 )
-            for gateway in self._changed_gateways(since):
-                self._send_gateway_again(rows, gateway, since)
-        except StorageError as error:  # of a file; the database is as good as before
-            logger.warning("not everything was sent again: %s", error)
-            self._is_sent = False
-        else:
-            self._is_sent = True
+        for gateway in self._shared_gateways():
+            with self._or_later(f"gateway {gateway}"):
+                if self._has_changed(gateway, since):
+                    self._send_gateway_again(rows, gateway, since)
+
+    @contextmanager
+    def _or_later(self, what: str) -> Iterator[None]:
+        """Go on where a file cannot be read, and send everything again after a while."""
+        try:
+            yield
+        except StateError as error:  # of a file, or its lock; the database is as good as before
+            logger.warning("not sent again: %s error=%s", what, error)
+            self._send_at = time.monotonic() + SENT_LATER
+
+    def _send_what_is_left(self) -> None:
+        """Connect anew, which sends everything, once it is time to try again what failed."""
+        if time.monotonic() >= self._send_at:
+            self._send_at = math.inf
+            self.database.close()
 
     def _send_gateway_again(self, rows: Connection, gateway: str, since: datetime) -> None:
         lease_rows.enter(rows, gateway)
@@ -219,14 +238,17 @@ class FleetVersions(FleetOrders):
             return
         version_rows.insert(rows, gateway, newest.generation, self.issued(newest), self._keys)
 
-    def _changed_gateways(self, since: datetime) -> Iterator[str]:
-        """Yield the shared gateways of which a request or version came or went since then."""
-        for entry in durable.subdirectories(self._layout.gateways):
-            parents = self._layout.requests(entry.name), self._layout.versions(entry.name)
-            if entry.name in self._unshared:
-                continue
-            if any(_changed(parent) > since for parent in parents):
-                yield entry.name
+    def _shared_gateways(self) -> list[str]:
+        """Return the shared gateways of which this host has files."""
+        with self._or_later("gateways"):
+            entries = durable.subdirectories(self._layout.gateways)
+            return [entry.name for entry in entries if entry.name not in self._unshared]
+        return []
+
+    def _has_changed(self, gateway: str, since: datetime) -> bool:
+        """Tell whether a request or version came or went since then."""
+        parents = self._layout.requests(gateway), self._layout.versions(gateway)
+        return any(_changed(parent) > since for parent in parents)
 
 
 def _changed(directory: Path) -> datetime:

@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from psycopg.types.json import Jsonb
 
+from gatecert.errors import StorageError
 from gatecert.model import IssuedChain, Origin
 from gatecert.store import pem_files
 from gatecert.store.postgres import intent_rows, lease_rows
@@ -211,7 +212,7 @@ def leaf(certificate: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(certificate)
     except ValueError as error:
-        raise damaged("a certificate to share", "it cannot be parsed") from error
+        raise _unusable() from error
 
 
 def fingerprint_of(certificate: bytes) -> str:
@@ -266,4 +267,19 @@ def _opened(
 
 
 def _text(pem: bytes) -> str:
-    return pem_files.joined(pem).decode("ascii")
+    """Return certificates as the text of a row.
+
+    Raises:
+        StorageError: They are damaged.
+    """
+    whole = pem_files.joined(pem)
+    if not whole.isascii() or b"\0" in whole:
+        raise _unusable()
+    return whole.decode("ascii")
+
+
+def _unusable() -> StorageError:
+    return StorageError(
+        "a certificate in the files of this host is damaged, so it is not shared",
+        fix="no action needed: gatecert uses or makes an intact version instead",
+    )
