@@ -1378,6 +1378,49 @@ def test_a_version_of_two_waits_while_another_host_orders(
     assert first.copy_version("vpn", now=NOW) is not None
 
 
+def test_a_version_is_not_sent_again_while_another_host_orders(
+    first: FleetStore, second: FleetStore, database: FleetDatabase
+) -> None:
+    install(first, issued())
+    database.execute(
+        "DELETE FROM version", "DELETE FROM intent", "UPDATE gateway SET generation = 0"
+    )
+    second.state("vpn")
+    with second.lease("vpn") as lease:
+        open_order(second, lease, key_request("order-2"))
+        first.database.close()
+        first.state("vpn")
+        assert first.copy_version("vpn", now=NOW) is None
+        lease.renew()
+        assert lease.is_held
+        assert [each.id for each in second.requests("vpn")] == ["order-2"]
+    first.copy_version("vpn", now=NOW)
+    assert database.execute("SELECT generation FROM version") == [(1,)]
+
+
+def test_what_replaces_a_revoked_certificate_stays_urgent_when_it_is_sent_later(
+    first: FleetStore, second: FleetStore, database: FleetDatabase
+) -> None:
+    install(first, issued(days=80))
+    fingerprint = version_rows.fingerprint_of(first.versions("vpn")[0].certificate)
+    revocation = RevocationState(fingerprint, NOW, revoked=NOW)
+    first.save_state("vpn", GatewayState(EnrolmentState(revocation=revocation)))
+    first.state("vpn")
+    with first.lease("vpn") as lease:
+        open_order(first, lease, key_request())
+        database.execute("REVOKE INSERT ON version FROM gatecert_host")
+        first.add_version("vpn", issued(days=90), now=NOW)
+        database.execute("GRANT INSERT ON version TO gatecert_host")
+    first.copy_version("vpn", now=NOW)
+    second.copy_version("vpn", now=NOW)
+    urgent = "SELECT details ->> 'is_urgent' FROM version WHERE generation = 2"
+    for sender in (first, second):  # each has it in its own files
+        assert database.execute(urgent) == [("true",)]
+        database.execute("DELETE FROM version")
+        sender.copy_version("vpn", now=NOW)
+    assert database.execute(urgent) == [("true",)]
+
+
 def test_a_version_that_could_not_be_written_is_sent_later(
     first: FleetStore, second: FleetStore, database: FleetDatabase
 ) -> None:

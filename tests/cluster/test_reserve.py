@@ -23,12 +23,14 @@ from gatecert.model import (
     Origin,
     RateLimit,
     RequestKind,
+    RevocationState,
     TextRecord,
 )
 from gatecert.model.fleet import Replacement
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres.exporting import Export
 from gatecert.store.postgres.reserving_store import ReservingStore
+from gatecert.store.postgres.version_rows import fingerprint_of
 
 from .configured_host import GATEWAY, sealing_key
 from .single_host import CA, URL, account, key_request, pending
@@ -454,6 +456,23 @@ def test_of_two_orders_the_certificate_that_ends_later_is_for_all(
     assert theirs.certificate == ours.certificate
     assert first.copy_version(GATEWAY, now=NOW) is None
     assert second.copy_version(GATEWAY, now=NOW) is None
+
+
+def test_what_replaces_a_revoked_certificate_is_urgent_when_the_database_is_back(
+    first: ReservingStore, second: ReservingStore, database: FleetDatabase
+) -> None:
+    """The revocation was learnt without the database, too."""
+    first.reserve_order(GATEWAY, RENEWAL)
+    fingerprint = fingerprint_of(first.versions(GATEWAY)[0].certificate)
+    cut(database)
+    known, revocation = first.state(GATEWAY), RevocationState(fingerprint, NOW, revoked=NOW)
+    first.save_state(GATEWAY, replace(known, enrolment=EnrolmentState(revocation=revocation)))
+    assert place(first, chain()) == 2
+    restore(database)
+    first.state(GATEWAY)
+    found = second.roll_out(GATEWAY, 2)
+    assert found is not None
+    assert found.is_urgent
 
 
 def test_a_limit_keeps_it_for_later(first: ReservingStore, database: FleetDatabase) -> None:

@@ -24,6 +24,7 @@ class Version:
         second_chain: Its intermediates, PEM.
         generation: Its number among those that all hosts of a cluster install; zero for a version
             of this host only.
+        is_urgent: As in `IssuedChain`.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Version:
     second_certificate: bytes = b""
     second_chain: bytes = b""
     generation: int = 0
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class IssuedChain:
         order_url: The URL of its order, empty for bootstrap and imports.
         notes: Notes for the operator, one line each.
         second: The chain of the other key algorithm that belongs to it.
+        is_urgent: Whether it replaces a revoked certificate, so that no host waits with it.
     """
 
     private_key: bytes = field(repr=False)
@@ -91,6 +92,7 @@ class IssuedChain:
     order_url: str = ""
     notes: tuple[str, ...] = ()
     second: IssuedChain | None = None
+    is_urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class _VersionRecord:
     order_url: str = ""
     notes: tuple[str, ...] = ()
     generation: int = 0
+    is_urgent: bool = False
 
 
 class VersionFiles(StateFiles):
@@ -91,7 +92,13 @@ class VersionFiles(StateFiles):
         number = max((_number(name) for name in _names(parent)), default=0) + 1
         directory = parent / f"{number:06d}-{created:%Y%m%dT%H%M%SZ}"
         record = _VersionRecord(
-            issued.origin, created, issued.authority, issued.order_url, issued.notes, generation
+            issued.origin,
+            created,
+            issued.authority,
+            issued.order_url,
+            issued.notes,
+            generation,
+            issued.is_urgent,
         )
         durable.write_directory(
             directory,
@@ -116,6 +123,7 @@ class VersionFiles(StateFiles):
             second_certificate=pem_files.joined(second.certificate) if second else b"",
             second_chain=pem_files.joined(second.chain) if second else b"",
             generation=generation,
+            is_urgent=issued.is_urgent,
         )
 
     def versions(self, gateway: str) -> tuple[Version, ...]:
@@ -176,6 +184,7 @@ class VersionFiles(StateFiles):
             authority=version.authority,
             order_url=version.order_url,
             second=second,
+            is_urgent=version.is_urgent,
         )
 
     def number_version(self, version: Version, generation: int) -> None:
@@ -228,6 +237,7 @@ class VersionFiles(StateFiles):
             second_certificate=second_certificate,
             second_chain=second_chain,
             generation=record.generation if record else 0,
+            is_urgent=record.is_urgent if record else False,
         )
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from gatecert.errors import DatabaseError, StateError
+from gatecert.errors import DatabaseError, StateError, StorageError
 from gatecert.model import Origin
 from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store import durable, json_record
@@ -67,13 +67,10 @@ class FleetVersions(FleetOrders):
         """
         if gateway not in self._held or issued.origin is not Origin.AUTHORITY:
             return super().add_version(gateway, issued, now=now, key_group=key_group)
-        version = None
+        version, issued = None, replace(issued, is_urgent=self._replaces_revoked(gateway))
         try:
             with self._sending_again(), self._fenced(gateway) as (rows, token):
-                urgent = self._replaces_revoked(gateway)
-                generation = version_rows.install(
-                    rows, gateway, token, issued, self._keys, is_urgent=urgent
-                )
+                generation = version_rows.install(rows, gateway, token, issued, self._keys)
                 version = self.add_generation(
                     gateway, issued, generation, now=now, key_group=key_group
                 )
@@ -90,16 +87,22 @@ class FleetVersions(FleetOrders):
         return version
 
     def _replaces_revoked(self, gateway: str) -> bool:
-        """Tell whether the newest version of this host is known to be revoked."""
-        known = self._enrolments.get(gateway, enrolment_rows.NEW).state.revocation
-        if known is None or known.revoked is None:
-            return False
+        """Tell whether the newest version of this host is known to be revoked.
+
+        The rows may say so, or the file, where the database was away when it was learnt.
+        """
+        shared = self._enrolments.get(gateway, enrolment_rows.NEW).state.revocation
+        own = super().state(gateway).enrolment.revocation
+        known = (each for each in (shared, own) if each is not None)
+        revoked = {each.fingerprint for each in known if each.revoked is not None}
         newest = self._own_generation(gateway)
-        return known.fingerprint in {
-            version_rows.fingerprint_of(each.certificate)
-            for each in self.versions(gateway)
-            if each.generation == newest
-        }
+        with suppress(StorageError):  # a damaged one
+            return any(
+                version_rows.fingerprint_of(each.certificate) in revoked
+                for each in self.versions(gateway)
+                if revoked and each.generation == newest
+            )
+        return False
 
     def remove_version(self, version: Version) -> None:
         """Delete a version, and remember which generation this host has had."""
@@ -169,9 +172,10 @@ class FleetVersions(FleetOrders):
         if known.number > generation:
             return False
         if known.number < generation or known.not_after is None:
-            logger.warning("version sent again gateway=%s generation=%d", gateway, generation)
             lease_rows.enter(rows, gateway)
-            version_rows.insert(rows, gateway, generation, self.issued(own[0]), self._keys)
+            if lease_rows.is_free(rows, gateway):
+                logger.warning("version sent again gateway=%s generation=%d", gateway, generation)
+                version_rows.insert(rows, gateway, generation, self.issued(own[0]), self._keys)
             return False
         if known.fingerprint in {version_rows.fingerprint_of(each.certificate) for each in own}:
             return False
@@ -236,6 +240,8 @@ class FleetVersions(FleetOrders):
         newest = max(shared, key=lambda version: version.generation, default=None)
         if newest is None or newest.generation < known:
             return
+        if newest.generation > known and not lease_rows.is_free(rows, gateway):
+            return  # it would end the order of another host; a later pass sends it
         version_rows.insert(rows, gateway, newest.generation, self.issued(newest), self._keys)
 
     def _shared_gateways(self) -> list[str]:

@@ -135,6 +135,7 @@ class ReservingStore(FleetReserves):
         order = self._placing.get(gateway)
         if order is None or issued.origin is not Origin.AUTHORITY:
             return super().add_version(gateway, issued, now=now, key_group=key_group)
+        issued = replace(issued, is_urgent=self._replaces_revoked(gateway))
         return self.add_generation(gateway, issued, order.generation, now=now, key_group=key_group)
 
     def requests(self, gateway: str) -> tuple[KeyRequest, ...]:

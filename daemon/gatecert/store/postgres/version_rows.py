@@ -96,14 +96,8 @@ class SharedVersion:
     issued: IssuedChain
 
 
-def install(  # noqa: PLR0913 - what, by which right, and how fast
-    connection: Connection,
-    gateway: str,
-    token: UUID,
-    issued: IssuedChain,
-    keys: SealingKeys,
-    *,
-    is_urgent: bool = False,
+def install(
+    connection: Connection, gateway: str, token: UUID, issued: IssuedChain, keys: SealingKeys
 ) -> int:
     """Add a version, close its order, and end the lease; return its generation.
 
@@ -115,7 +109,6 @@ def install(  # noqa: PLR0913 - what, by which right, and how fast
         token: The lease.
         issued: The version.
         keys: Seal its keys.
-        is_urgent: Whether it replaces a revoked certificate, so that no host waits.
 
     Raises:
         LeaseLostError: Another host has taken the lease.
@@ -124,7 +117,7 @@ def install(  # noqa: PLR0913 - what, by which right, and how fast
     generation = intent_rows.last_generation(connection, gateway)
     if generation <= newest:  # the intent is lost
         generation = intent_rows.next_generation(connection, gateway, newest)
-    insert(connection, gateway, generation, issued, keys, is_urgent=is_urgent)
+    insert(connection, gateway, generation, issued, keys)
     for table in ("version", "intent"):
         connection.execute(
             f"DELETE FROM {table} WHERE gateway = %s AND generation < %s",  # noqa: S608 - constants
@@ -133,16 +126,13 @@ def install(  # noqa: PLR0913 - what, by which right, and how fast
     return generation
 
 
-def insert(  # noqa: PLR0913 - as install
-    connection: Connection,
-    gateway: str,
-    generation: int,
-    issued: IssuedChain,
-    keys: SealingKeys,
-    *,
-    is_urgent: bool = False,
+def insert(
+    connection: Connection, gateway: str, generation: int, issued: IssuedChain, keys: SealingKeys
 ) -> None:
-    """Add a version, which ends its order and, as the newest, the lease; once a generation."""
+    """Add a version, which ends its order and, as the newest, the lease; once a generation.
+
+    A host without the lease looks before whether another one holds it (`lease_rows.is_free`).
+    """
     certificate, second = leaf(issued.certificate), issued.second
     connection.execute(
         INSERT,
@@ -156,7 +146,7 @@ def insert(  # noqa: PLR0913 - as install
                     "authority": issued.authority,
                     "order_url": issued.order_url,
                     "notes": list(issued.notes),
-                    "is_urgent": is_urgent,
+                    "is_urgent": issued.is_urgent,
                 }
             ),
             *_half(connection, issued, keys),
@@ -263,6 +253,7 @@ def _opened(
         authority=str(details.get("authority", "")),
         order_url=str(details.get("order_url", "")),
         notes=tuple(map(str, notes)) if isinstance(notes, list) else (),
+        is_urgent=details.get("is_urgent") is True,
     )
 
 
