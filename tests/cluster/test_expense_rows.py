@@ -40,6 +40,7 @@ LIMITS = Limits(
     orders=RateLimit(20, HOUR),
     certificates=RateLimit(3, HOUR),
     failed_validations=RateLimit(2, HOUR),
+    new_accounts=RateLimit(1, HOUR),
 )
 ACCOUNT = "https://ca.example/account/1"
 ORDERS = RequestGroup(RequestKind.ORDER, CountedBy.ACCOUNT, ACCOUNT)
@@ -102,6 +103,29 @@ def test_the_domain_is_shared_by_all_clusters(first: Connection, elsewhere: Conn
     assert reached.reason == "certificates below example.com: 3 in 1 hour"
     assert abs(reached.until - datetime.now(UTC) - HOUR) < timedelta(minutes=10)
     assert count(elsewhere, certificate("d.example.org"))
+
+
+def test_each_cluster_counts_its_own_new_accounts(
+    database: FleetDatabase, first: Connection, elsewhere: Connection
+) -> None:
+    """CAs count them for the address of a host."""
+    registered = Expenses(LONG_AGO, (CountedRequest(RequestKind.ACCOUNT, LONG_AGO, "one"),))
+    again = Expenses(LONG_AGO, (CountedRequest(RequestKind.ACCOUNT, LONG_AGO),))
+    of_cluster = RequestGroup(RequestKind.ACCOUNT, CountedBy.ALL)
+    with closing(database.connect("hq-gw-b")) as second:
+        for connection, expenses, is_allowed in (
+            (first, registered, True),
+            (second, registered, True),  # the same request
+            (second, again, False),
+            (elsewhere, again, True),
+        ):
+            assert count(connection, expenses) is is_allowed
+            rows, now = ExpenseRows(connection, URL), expense_rows.clock(connection)
+            counted = rows.instants(of_cluster, since=now - HOUR, now=now, count=9)
+            (use,) = rows.busiest_groups(
+                of_cluster.kind, of_cluster.by, since=now - HOUR, now=now, full=9
+            )
+            assert len(counted) == use.used == 1
 
 
 def test_the_servers_clock_counts_not_that_of_a_host(first: Connection) -> None:

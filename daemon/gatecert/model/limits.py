@@ -55,7 +55,7 @@ class Limits:
     """The rate limits of a CA; None for no limit.
 
     Attributes:
-        new_accounts: From this host.
+        new_accounts: From this host; in a fleet, from the hosts of its cluster.
         orders: Per account.
         certificates: Per registered domain.
         duplicates: Certificates for exactly the same names.

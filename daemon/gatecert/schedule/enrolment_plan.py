@@ -5,6 +5,8 @@ urgent orders, so first certificates get the rest (``model.fleet``). A limit for
 takes a whole period for each part of them: the first part may have to wait for orders of the period
 before.
 
+A cluster registers one account and counts its own, so the limit of new accounts delays no order.
+
 Renewals that name the certificate they replace (ARI, RFC 9773) are exempt from the limits. They
 count as work of their day.
 """

@@ -62,7 +62,8 @@ class LimitSettings(Settings):
     """
 
     new_accounts: Limit = Field(
-        default=RateLimit(10, HOURS_3), description="New accounts from this host."
+        default=RateLimit(10, HOURS_3),
+        description="New accounts from this host; in a fleet, from the hosts of its cluster.",
     )
     orders: Limit = Field(default=RateLimit(300, HOURS_3), description="Orders of the account.")
     certificates: Limit = Field(

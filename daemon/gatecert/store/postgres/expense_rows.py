@@ -4,6 +4,9 @@ The row of the CA is locked while requests are counted, so hosts count one after
 of them by the server's clock. Hosts delete and change nothing: a request that is counted again is
 another row with its id, of which the latest counts, and an order without failed validations is a
 row that takes them out of the count. What no limit counts any more is removed by a trigger.
+
+All clusters count together, except for new accounts (`CountedBy.ALL`): CAs count these for the
+address of a host, and the hosts of a cluster share one account. Their group is the cluster.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from uuid import uuid4
 
 from psycopg import Connection
 
-from gatecert.model import CountedRequest, GroupUse, RequestGroup, RequestKind
+from gatecert.model import CountedBy, CountedRequest, GroupUse, RequestGroup, RequestKind
 from gatecert.store.counting_rules import LIMITED, limit_reached
 from gatecert.store.request_groups import groups_of
 
@@ -25,22 +28,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from gatecert.model import (
-        CountedBy,
-        Expenses,
-        LimitReached,
-        Limits,
-    )
+    from gatecert.model import Expenses, LimitReached, Limits
 
 MANY: Final = 10**9  # requests: each limit is looked up, that of a registered domain as well
 MOST_GROUPS: Final = 100  # looked at to find the busiest
 AT_ONCE: Final = 500  # rows that are inserted within one deadline
 
-INSERT = """
+VALUE = "coalesce(%s, own_cluster())"  # of a group; see _value
+
+INSERT = f"""
 INSERT INTO expense (directory_url, kind, counted_by, value, id, at, order_url, names)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%s, %s, %s, {VALUE}, %s, %s, %s, %s)
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 - a constant
 
 BUSY = """
 SELECT value, (array_agg(to_jsonb(names) ORDER BY at DESC))[1] FROM expense
@@ -82,11 +82,11 @@ class ExpenseRows:
         """Tell whether a request with the same kind and id is counted."""
         if not request.id:
             return False
-        by, value = next(_groups(request))
+        group = next(_groups(request))
         found = self.connection.execute(
             "SELECT FROM expense WHERE directory_url = %s AND kind = %s AND counted_by = %s"
-            " AND value = %s AND id = %s LIMIT 1",
-            (self.directory_url, request.kind, by, value, request.id),
+            f" AND value = {VALUE} AND id = %s LIMIT 1",
+            (self.directory_url, group.kind, group.by, _value(group), request.id),
         )
         return found.fetchone() is not None
 
@@ -95,8 +95,8 @@ class ExpenseRows:
     ) -> list[datetime]:
         """Return from when requests count; one of a server whose clock was ahead counts now."""
         found = self.connection.execute(
-            "SELECT instants(%s, %s, %s, %s, %s, %s)",
-            (self.directory_url, group.kind, group.by, group.value, since, count),
+            f"SELECT instants(%s, %s, %s, {VALUE}, %s, %s)",
+            (self.directory_url, group.kind, group.by, _value(group), since, count),
         )
         return sorted(min(at, now) for (at,) in found)
 
@@ -143,9 +143,9 @@ class ExpenseRows:
 
     def _rows(self, request: CountedRequest) -> Iterator[tuple[object, ...]]:
         order = request.id.rpartition(" ")[0] if request.kind is RequestKind.VALIDATION else ""
-        for by, value in _groups(request):
+        for group in _groups(request):
             yield (
-                *(self.directory_url, request.kind, by, value, request.id),
+                *(self.directory_url, group.kind, group.by, _value(group), request.id),
                 *(request.at, order, list(request.names)),
             )
 
@@ -232,8 +232,13 @@ def look_up_groups(expenses: Expenses) -> None:
             pass
 
 
-def _groups(request: CountedRequest) -> Iterator[tuple[CountedBy, str]]:
+def _groups(request: CountedRequest) -> Iterator[RequestGroup]:
     """Yield every group in which a limit may count a request."""
     for by in {limited.by: None for limited in LIMITED.values() if limited.kind is request.kind}:
         for value in groups_of(request, by):
-            yield by, value
+            yield RequestGroup(request.kind, by, value)
+
+
+def _value(group: RequestGroup) -> str | None:
+    """Return the value of a group in the rows; None for the name of this host's cluster."""
+    return group.value or None if group.by is CountedBy.ALL else group.value
