@@ -227,6 +227,22 @@ def test_what_no_limit_counts_any_more_is_removed_with_the_next_request(
     ]
 
 
+def test_an_order_without_validations_leaves_no_row_for_ever(
+    database: FleetDatabase, first: Connection
+) -> None:
+    """A CA reuses authorizations, so there may be nothing that its row takes out of the count."""
+    for number in range(3):
+        assert count(first, certificate(f"{number}.example.com", validated=f"order {number}"))
+    for number, age in enumerate((LONGEST_PERIOD + HOUR, LONGEST_PERIOD - HOUR)):
+        database.execute(
+            f"UPDATE validated_order SET at = at - interval '{age.total_seconds()} s'"
+            f" WHERE order_url = 'order {number}'"
+        )
+    assert count(first, order())
+    left = database.execute("SELECT order_url FROM validated_order ORDER BY 1")
+    assert left == [("order 1",), ("order 2",)]
+
+
 def test_a_request_in_the_future_removes_none_that_counts(
     first: Connection, elsewhere: Connection
 ) -> None:

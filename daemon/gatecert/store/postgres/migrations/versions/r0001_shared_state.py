@@ -179,24 +179,21 @@ CREATE TABLE validated_order (  -- its validations until then no longer count
   host text NOT NULL DEFAULT own_host(),
   PRIMARY KEY (directory_url, order_url, cluster, at)
 );
+CREATE INDEX validated_order_at ON validated_order (directory_url, at);
 
 -- Each new row removes those beside which a limit would count it, once no limit counts them any
--- more. A host chooses the time of its rows, so a time in the future removes no more than now does.
+-- more, and the validated orders that are as old. A host chooses the time of its rows, so a time in
+-- the future removes no more than now does.
 CREATE FUNCTION remove_old_expenses() RETURNS trigger
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = gatecert, pg_temp
   AS $$
     DECLARE
       until timestamptz := least(NEW.at, clock_timestamp()) - interval '35 days';
     BEGIN
-      WITH removed AS (
-        DELETE FROM expense
-        WHERE directory_url = NEW.directory_url AND kind = NEW.kind
-          AND counted_by = NEW.counted_by AND value = NEW.value AND at < until
-        RETURNING order_url
-      )
-      DELETE FROM validated_order USING removed
-      WHERE directory_url = NEW.directory_url AND validated_order.order_url = removed.order_url
-        AND at < until;
+      DELETE FROM expense
+      WHERE directory_url = NEW.directory_url AND kind = NEW.kind
+        AND counted_by = NEW.counted_by AND value = NEW.value AND at < until;
+      DELETE FROM validated_order WHERE directory_url = NEW.directory_url AND at < until;
       RETURN NULL;
     END
   $$;
