@@ -38,8 +38,20 @@ LEASE = """
 UPDATE gateway SET lease = gen_random_uuid(), lease_host = 'gw-b',
   lease_until = now() + interval '1 hour' WHERE name = 'vpn'
 """
+GATEWAYS = """
+INSERT INTO gateway (cluster, name, generation)
+VALUES ('hq', 'vpn', 3), ('hq', 'old', 2), ('hq', 'field/site1.ddns.example', 1)
+"""
+VERSIONS = """
+INSERT INTO version (cluster, gateway, generation, fingerprint, not_after, host, certificate,
+  sealed_key)
+SELECT cluster, name, generation, 'f', now(), 'gw-b', 'c',
+  CASE WHEN name NOT LIKE 'field/%' THEN 'key'::bytea END
+FROM gateway
+"""
 ROWS = (
-    "INSERT INTO gateway (cluster, name, generation) VALUES ('hq', 'vpn', 3), ('hq', 'old', 2)",
+    GATEWAYS,
+    VERSIONS,
     DEPLOYED,
     OPEN_ORDERS,
     LEASE,

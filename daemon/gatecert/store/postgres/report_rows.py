@@ -23,10 +23,11 @@ WHERE closed IS NULL AND lease_until > now() GROUP BY directory_url
 
 BEHIND: Final = """
 SELECT count(*), now() FROM gateway
+JOIN version AS newest ON newest.cluster = gateway.cluster AND newest.gateway = gateway.name
+  AND newest.generation = gateway.generation AND newest.sealed_key IS NOT NULL
 LEFT JOIN deployment AS own
   ON own.cluster = gateway.cluster AND own.gateway = gateway.name AND own.host = own_host()
-WHERE gateway.generation > 0
-  AND (own.generation, own.outcome) IS DISTINCT FROM (gateway.generation, 'proven')
+WHERE (own.generation, own.outcome) IS DISTINCT FROM (gateway.generation, 'proven')
 """
 
 
