@@ -341,8 +341,10 @@ def open_store(configuration: Configuration) -> FileStore:
     from gatecert.config.fleet_host import fleet_host
     from gatecert.store.postgres.reserving_store import ReservingStore
 
-    custom = [each.name for each in configuration.gateways.values() if each.mode is Mode.CUSTOM]
-    return ReservingStore(directory, fleet_host(fleet), unshared=custom)
+    custom = {each.name for each in configuration.gateways.values() if each.mode is Mode.CUSTOM}
+    store = ReservingStore(directory, fleet_host(fleet), unshared=custom)
+    store.shared = configuration.gateways.keys() - custom
+    return store
 
 
 def build(

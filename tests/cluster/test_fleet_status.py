@@ -196,6 +196,26 @@ def test_programs_get_the_same(fleet: FleetDatabase, gatecert: Gatecert) -> None
     assert found["hosts"]["silent_longest"] == [{"cluster": "hq", "name": "gw-b", "seen": None}]
 
 
+@pytest.mark.parametrize(
+    ("not_after", "due", "is_shown"),
+    [
+        ("NULL", "NULL", False),
+        ("now() - interval '36 days'", "NULL", False),
+        ("now() - interval '34 days'", "NULL", True),
+        ("now() + interval '1 day'", "NULL", True),
+        ("NULL", "now() - interval '1 year'", True),
+        ("now() - interval '1 year'", "now() - interval '1 year'", True),
+    ],
+)
+def test_a_gateway_that_no_host_has_is_left_out_in_the_end(
+    database: FleetDatabase, gatecert: Gatecert, not_after: str, due: str, *, is_shown: bool
+) -> None:
+    old = f"{INSERT_GATEWAY} ('hq', 'old', 1, 3, {not_after}, {due}, '{{}}')"
+    database.execute(old, "SELECT 1")
+    found = document(gatecert.run("fleet", "status", "--json"))
+    assert found["gateways"]["total"] == 8 + is_shown
+
+
 def test_a_role_that_is_no_host_sees_nothing(fleet: FleetDatabase) -> None:
     """It may be a member of the hosts' group, and its host have been removed."""
     with fleet.connect("lab-gw-a") as connection:

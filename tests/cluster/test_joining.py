@@ -190,6 +190,16 @@ def test_a_host_without_anything_joins(gatecert: Gatecert) -> None:
     ]
 
 
+def test_nothing_is_due_for_what_no_host_has_or_shares(
+    gatecert: Gatecert, database: FleetDatabase
+) -> None:
+    for name in (GATEWAY, "manual", "removed"):
+        database.execute(f"INSERT INTO gateway (cluster, name, due) VALUES ('hq', '{name}', now())")
+    gatecert.add_gateway("manual", "manual.example.com", mode="custom").write()
+    joined(gatecert)
+    assert database.execute("SELECT name FROM gateway WHERE due IS NOT NULL") == [(GATEWAY,)]
+
+
 @pytest.mark.usefixtures("host")
 def test_a_daemon_reads_the_configuration_again(gatecert: Gatecert) -> None:
     fleet = gatecert.configuration.pop("fleet")

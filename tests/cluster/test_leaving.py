@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 A, B = "hq-gw-a", "hq-gw-b"
 ROLE = "hq-gw-removed"
 OPEN = "SELECT count(*) FROM intent WHERE closed IS NULL"
+DUE = "SELECT count(*) FROM gateway WHERE due IS NOT NULL"
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def set_live(database: FleetDatabase, host: str) -> None:
 
 
 def test_the_last_host_takes_everything_along(gatecert: Gatecert, database: FleetDatabase) -> None:
-    database.execute("DELETE FROM host WHERE login = 'hq-gw-b'")
+    database.execute("DELETE FROM host WHERE login = 'hq-gw-b'", "UPDATE gateway SET due = now()")
     before = FileStore(gatecert.state_directory)
     state, (request,) = before.state(GATEWAY), before.requests(GATEWAY)
 
@@ -79,12 +80,15 @@ def test_the_last_host_takes_everything_along(gatecert: Gatecert, database: Flee
         (request.id, request.private_key)
     ]
     assert database.execute(OPEN) == [(0,)]
+    assert database.execute(DUE) == [(0,)]
 
 
 def test_open_orders_are_left_to_the_others(gatecert: Gatecert, database: FleetDatabase) -> None:
     set_live(database, "gw-b")
+    database.execute("UPDATE gateway SET due = now()")
     told = left(gatecert)
     assert "host gw-a has left cluster hq; other hosts: gw-b" in told
+    assert database.execute(DUE) == [(1,)]
     files = FileStore(gatecert.state_directory)
     assert files.requests(GATEWAY) == ()
     assert files.state(GATEWAY).enrolment.order is None
@@ -207,6 +211,19 @@ def test_a_host_with_a_predefined_role_is_removed(
     member = f"pg_has_role('{role}', 'gatecert_host', 'MEMBER')"
     roles = f"SELECT {member} FROM pg_roles WHERE rolname = '{role}'"
     assert database.execute(roles) == [(False,)]
+
+
+def test_nothing_is_due_in_a_cluster_without_hosts(
+    database: FleetDatabase, owner: Callable[..., CommandResult]
+) -> None:
+    with database.server.owner(database.name) as session:
+        add_cluster(session, "site")
+        for host in ("gw-a", "gw-b"):
+            add_host(session, "site", host, f"{ROLE}-{host}")
+    database.execute("INSERT INTO gateway (cluster, name, due) VALUES ('site', 'vpn', now())")
+    for host, due in (("gw-b", 1), ("gw-a", 0)):
+        assert owner(host, cluster="site").exit_code == 0
+        assert database.execute(DUE) == [(due,)]
 
 
 def test_a_host_that_runs_is_not_removed(

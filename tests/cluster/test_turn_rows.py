@@ -15,7 +15,7 @@ from tests.conformance.store_material import key_request
 from gatecert.model import CountedRequest, Expenses, LimitReached, Limits, OrderHeld, RateLimit
 from gatecert.model import RequestKind as Kind
 from gatecert.model.fleet import Priority, Urgency
-from gatecert.store.postgres import turn_rows
+from gatecert.store.postgres import lease_rows, turn_rows
 from gatecert.store.postgres.fleet_store import FleetStore
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ TWO = Limits(most_orders=2)
 URGENT = Urgency(Priority.ENDING, NOW + HOUR)
 NEW = Urgency(Priority.NONE)
 RENEWAL = Urgency(Priority.RENEWAL, NOW + 30 * DAY, NOW + 9 * DAY)
-A, OTHER = "hq-gw-a", "lab-gw-a"
+A, B, OTHER = "hq-gw-a", "hq-gw-b", "lab-gw-a"
 NUMBERS = count(1)
 
 
@@ -308,6 +308,29 @@ def test_a_host_that_lags_behind_leaves_the_schedule(ordering: Ordering) -> None
     ordering.database.execute("UPDATE gateway SET generation = 1")
     store.schedule("vpn", URGENT, NOW)
     assert ordering.database.execute("SELECT priority, due FROM gateway") == [(3, NOW + DAY)]
+
+
+def test_nothing_is_due_for_a_gateway_that_the_last_host_has_let_go(ordering: Ordering) -> None:
+    first, second = ordering.stores[A], ordering.open(B)
+    second.shared = {"kept"}
+    due = "SELECT due IS NOT NULL FROM gateway WHERE name = 'vpn'"
+    with first.database.transaction() as rows:
+        for name in ("vpn", "kept", "field/site1.ddns.example"):
+            lease_rows.schedule(rows, name, RENEWAL, NOW)
+    second.begin_to_write()
+    second.state("kept")
+    assert ordering.database.execute(due) == [(False,)]  # the first host was never seen
+    first.schedule("vpn", RENEWAL, NOW)
+    ordering.database.execute("UPDATE host SET seen = now()")
+    second.database.close()
+    second.state("kept")
+    assert ordering.database.execute(due) == [(True,)]  # the first host has told it last
+    first = ordering.open(A)
+    first.shared = {"kept"}
+    first.begin_to_write()
+    first.state("kept")
+    left = "SELECT name FROM gateway WHERE due IS NOT NULL ORDER BY name"
+    assert ordering.database.execute(left) == [("field/site1.ddns.example",), ("kept",)]
 
 
 def test_a_turn_costs_no_look_at_every_gateway(ordering: Ordering) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import DatabaseError
@@ -20,7 +19,7 @@ from gatecert.store.postgres.fleet_leases import FleetLeases, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
     from uuid import UUID
 
@@ -68,7 +67,6 @@ class FleetOrders(FleetLeases):
             state_directory, database, keys, lease_length=lease_length, unshared=unshared
         )
         self._ordered: dict[str, int] = {}  # generation of the last intent that was seen
-        self._scheduled: dict[str, tuple[Urgency, datetime | None]] = {}  # as last told
 
     def open_order(  # noqa: PLR0913 - see Store
         self,
@@ -163,15 +161,10 @@ class FleetOrders(FleetLeases):
         return opened, _counted(rows, intent.directory_url, expenses, usable, note=note)
 
     def schedule(self, gateway: str, urgency: Urgency, due: datetime | None) -> None:
-        """Tell the other hosts, unless this process has told the same, or lags behind them."""
-        told = urgency, due
-        if _is_same(told, self._scheduled.get(gateway)):
-            return
+        """Tell the other hosts, unless this one lags behind them."""
         with self.database.transaction() as rows:
-            if lease_rows.generation(rows, gateway) > self._own_generation(gateway):
-                return
-            lease_rows.schedule(rows, gateway, urgency, due)
-        self._scheduled[gateway] = told
+            if lease_rows.generation(rows, gateway) <= self._own_generation(gateway):
+                lease_rows.schedule(rows, gateway, urgency, due)
 
     def pause_orders(self, directory_url: str, pause: timedelta) -> None:
         """Let no host place an order at a CA for a while."""
@@ -310,13 +303,3 @@ def _counted(
     if isinstance(counted, LimitReached):
         raise RefusedError(replace(counted, reason=counted.reason + note))
     return counted
-
-
-def _is_same(
-    told: tuple[Urgency, datetime | None], known: tuple[Urgency, datetime | None] | None
-) -> bool:
-    """Tell whether a schedule says what was told before; what is overdue stays so."""
-    if known is None or known[0] != told[0]:
-        return False
-    now = datetime.now(UTC)
-    return told[1] == known[1] or all(due is not None and due <= now for due in (told[1], known[1]))

@@ -21,6 +21,7 @@ from gatecert.store.postgres import (
     account_rows,
     cluster_rows,
     deployment_rows,
+    lease_rows,
     record_rows,
     token_rows,
 )
@@ -70,6 +71,7 @@ class FleetStore(FleetStates):
     Attributes:
         place: See above.
         database: The connection to the fleet's database.
+        shared: The gateways that this host shares; None if they are not known.
     """
 
     def __init__(
@@ -89,16 +91,21 @@ class FleetStore(FleetStates):
             unshared=unshared,
         )
         self.place = place
+        self.shared: Collection[str] | None = None
         self._life = uuid4()
         self._account_keys: dict[str, bytes] = {}  # as last read or written
         self._told: dict[str, tuple[int, DeploymentOutcome, str]] = {}  # of deployments
         self._answered_by: dict[tuple[str, str], float] = {}  # until when hosts may acknowledge
 
     def _send_again(self, rows: Connection) -> None:
-        """Write again, and tell again what was told: a server that took over may have lost it."""
+        """Write again, and tell again what was told: a server that took over may have lost it.
+
+        Nothing is due any more for gateways that it no longer shares.
+        """
         self._told.clear()
-        self._scheduled.clear()
         super()._send_again(rows)
+        if self._writes and self.shared is not None:
+            lease_rows.keep_scheduled(rows, self.shared)
 
     # ------------------------------------------------------------------ deployments
 

@@ -16,7 +16,7 @@ from gatecert.store.postgres import host_rows
 from gatecert.store.postgres.held_lease import lost
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from psycopg import Connection
@@ -73,8 +73,24 @@ WHERE name = %s AND lease = %s
 """
 
 SCHEDULE = """
-UPDATE gateway SET priority = %s, not_after = %s, ending_from = %s, due = %s
-WHERE name = %s AND (priority, not_after, ending_from, due) IS DISTINCT FROM (%s, %s, %s, %s)
+UPDATE gateway SET priority = %(priority)s, not_after = %(not_after)s,
+  ending_from = %(ending_from)s, due = %(due)s, due_host = own_host()
+WHERE name = %(gateway)s AND (
+  (priority, not_after, ending_from) IS DISTINCT FROM
+    (%(priority)s, %(not_after)s, %(ending_from)s)
+  OR (due IS DISTINCT FROM %(due)s AND (due <= now() AND %(due)s <= now()) IS NOT TRUE)
+)
+"""
+
+CLEAR = """
+UPDATE gateway SET due = NULL
+WHERE due IS NOT NULL
+  AND NOT EXISTS (SELECT FROM unnest(%s::text[]) AS kept (name) WHERE kept.name = gateway.name)
+  AND NOT starts_with(gateway.name, 'field/')  -- which no host has
+  AND NOT EXISTS (
+    SELECT FROM host
+    WHERE host.name = due_host AND host.name <> own_host() AND seen IS NOT NULL
+  )
 """
 
 SEEN = "UPDATE host SET seen = clock_timestamp() WHERE name = own_host()"
@@ -203,11 +219,33 @@ def urgency(connection: Connection, gateway: str) -> tuple[Priority, datetime | 
 
 
 def schedule(connection: Connection, gateway: str, urgency: Urgency, due: datetime | None) -> None:
-    """Say when the next order is due, and how urgent it is; None if nothing is due."""
-    values = int(urgency.priority), urgency.not_after, urgency.ending_from, due
-    if not connection.execute(SCHEDULE, (*values, gateway, *values)).rowcount:
+    """Say when the next order is due, and how urgent it is; None if nothing is due.
+
+    An order that was due stays due since then.
+    """
+    values = {
+        "gateway": gateway,
+        "priority": int(urgency.priority),
+        "not_after": urgency.not_after,
+        "ending_from": urgency.ending_from,
+        "due": due,
+    }
+    if not connection.execute(SCHEDULE, values).rowcount:
         enter(connection, gateway)
-        connection.execute(SCHEDULE, (*values, gateway, *values))
+        connection.execute(SCHEDULE, values)
+
+
+def keep_scheduled(connection: Connection, gateways: Iterable[str]) -> None:
+    """Say that nothing is due for gateways that this host does not have, and was the last to tell.
+
+    Where the last one to tell has left the cluster, any other host does. One that has the gateway
+    nonetheless tells it again.
+
+    Args:
+        connection: In a transaction.
+        gateways: The names of those that this host has.
+    """
+    connection.execute(CLEAR, (list(gateways),))
 
 
 def _lease(gateway: str, token: UUID, length: float) -> dict[str, object]:

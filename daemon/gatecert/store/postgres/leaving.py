@@ -52,9 +52,13 @@ def with_open_orders(connection: Connection, gateways: Sequence[str]) -> list[st
 
 
 def close_orders(connection: Connection, gateways: Sequence[str]) -> None:
-    """Close the open orders of gateways: this host, the last one, has them in its files."""
+    """Close the open orders of gateways: this host, the last one, has them in its files.
+
+    Nothing is due in the cluster any more.
+    """
     for gateway in gateways:
         intent_rows.close_all(connection, gateway)
+    connection.execute("UPDATE gateway SET due = NULL WHERE due IS NOT NULL")
 
 
 def withdraw(connection: Connection) -> None:

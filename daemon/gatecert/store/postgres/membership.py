@@ -62,7 +62,7 @@ def add_host(owner: Connection, cluster: str, host: str, role: str, *, ring: int
 def remove_host(owner: Connection, cluster: str, host: str) -> None:
     """Remove a host and its role, so that it cannot log in any more; none is no error.
 
-    What it counted and ordered stays.
+    What it counted and ordered stays. Without any host, nothing is due in the cluster.
     """
     removed = owner.execute(
         "DELETE FROM gatecert.host WHERE cluster = %s AND name = %s RETURNING login",
@@ -70,6 +70,11 @@ def remove_host(owner: Connection, cluster: str, host: str) -> None:
     ).fetchone()
     if removed is not None:
         _drop_role(owner, removed[0])
+    owner.execute(
+        "UPDATE gatecert.gateway SET due = NULL WHERE cluster = %(cluster)s AND due IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM gatecert.host WHERE cluster = %(cluster)s)",
+        {"cluster": cluster},
+    )
 
 
 def _drop_role(owner: Connection, role: str) -> None:

@@ -86,6 +86,7 @@ CREATE TABLE gateway (
   ending_from timestamptz,  -- from when on the priority is 1, unless it is 0
   not_after timestamptz,
   due timestamptz,  -- of the next order; NULL: nothing is due
+  due_host text,  -- which has told it last, and clears it once it no longer has the gateway
   waits_at text,  -- directory of the CA at which its order waits for a turn
   waits_until timestamptz,  -- without another attempt, from when on it is not waited for
   reserve bigint NOT NULL DEFAULT 0,  -- the last generation that was reserved for a host
@@ -402,6 +403,8 @@ CREATE TRIGGER hint AFTER INSERT OR DELETE ON token FOR EACH ROW EXECUTE FUNCTIO
 CREATE TRIGGER hint AFTER INSERT OR UPDATE ON deployment FOR EACH ROW EXECUTE FUNCTION hint();
 
 -- A host sees its cluster. Views read with the rights of their owner, so this one asks for itself.
+-- A gateway that no host has any more, so that nothing is due, is left out when its certificate has
+-- ended for long.
 CREATE VIEW overview WITH (security_barrier) AS
   SELECT cluster, name, generation, not_after, due, enrolment ->> 'failures' AS failures,
     CASE WHEN priority > 1 AND ending_from <= now() THEN 1 ELSE priority END AS priority,
@@ -424,7 +427,8 @@ CREATE VIEW overview WITH (security_barrier) AS
     SELECT cluster, gateway AS name, max(directory_url) AS directory_url FROM intent
     WHERE closed IS NULL GROUP BY cluster, gateway
   ) AS orders USING (cluster, name)
-  WHERE (SELECT sees_all()) OR cluster = (SELECT own_cluster());
+  WHERE ((SELECT sees_all()) OR cluster = (SELECT own_cluster()))
+    AND (due IS NOT NULL OR not_after > now() - interval '35 days');
 """
 
 RIGHTS = """
