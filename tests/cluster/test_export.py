@@ -133,6 +133,25 @@ def test_everything_is_in_the_state_directory(gatecert: Gatecert) -> None:
 
 
 @pytest.mark.usefixtures("issuer")
+@pytest.mark.parametrize("to", ["", "exported"])
+def test_of_a_gateway_that_became_custom_the_host_keeps_its_own(
+    gatecert: Gatecert, tmp_path: Path, to: str
+) -> None:
+    """The rows still have what the hosts shared before."""
+    own, known = FileStore(gatecert.state_directory), EnrolmentState(accepted_roots=("CN=Own",))
+    own.save_state(GATEWAY, GatewayState(known))
+    own.add_request(GATEWAY, key_request("custom-1"))
+    gatecert.configuration["gateways"][GATEWAY]["mode"] = "custom"
+    argv = ("--to", str(tmp_path / to)) if to else ()
+    done = gatecert.write().run("fleet", "export", *argv)
+    assert (done.exit_code, done.errors) == (0, "")
+    assert f"gateway {GATEWAY}: nothing of it is shared\n" in done.output
+    files = FileStore(tmp_path / to) if to else own
+    assert files.state(GATEWAY).enrolment == known
+    assert [each.id for each in files.requests(GATEWAY)] == ["custom-1"]
+
+
+@pytest.mark.usefixtures("issuer")
 def test_another_directory_is_written_while_the_daemon_runs(
     gatecert: Gatecert, tmp_path: Path
 ) -> None:

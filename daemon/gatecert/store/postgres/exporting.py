@@ -71,6 +71,11 @@ class Export:
             SealingKeyMissingError: This host cannot open a key.
             StorageError: A row is damaged, the database is away, or a file cannot be written.
         """
+        if self._store.is_unshared(name):
+            if self._files.directory != self._own.directory:
+                self._copy_own(name, key_group)
+                self._files.save_state(name, self._own.state(name))
+            return ExportedGateway(name, 0, 0)
         with self._store.database.transaction() as rows:
             if not lease_rows.is_free(rows, name):
                 raise LeaseLostError(

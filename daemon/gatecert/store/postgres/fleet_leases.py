@@ -69,6 +69,10 @@ class FleetLeases(FileStore):
         """The keys with which private keys are sealed before they leave the host."""
         return self._keys
 
+    def is_unshared(self, gateway: str) -> bool:
+        """Tell whether each host has a certificate of its own for a gateway."""
+        return gateway in self._unshared
+
     def begin_to_write(self) -> None:
         """Send again what a server may have lost, from now on after every connection.
 
