@@ -7,6 +7,7 @@ sent again (``fleet_versions``).
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TOLD_AGAIN: Final = 3600.0  # seconds; another host may have said that nothing is due
 KEPT: Final = " (a tenth of the limit is kept for urgent orders)"
 
 
@@ -67,6 +69,7 @@ class FleetOrders(FleetLeases):
             state_directory, database, keys, lease_length=lease_length, unshared=unshared
         )
         self._ordered: dict[str, int] = {}  # generation of the last intent that was seen
+        self._scheduled: dict[str, tuple[tuple[Urgency, datetime | None], float]] = {}  # as told
 
     def open_order(  # noqa: PLR0913 - see Store
         self,
@@ -161,10 +164,15 @@ class FleetOrders(FleetLeases):
         return opened, _counted(rows, intent.directory_url, expenses, usable, note=note)
 
     def schedule(self, gateway: str, urgency: Urgency, due: datetime | None) -> None:
-        """Tell the other hosts, unless this one lags behind them."""
+        """Tell the other hosts, unless this process has told the same lately, or lags behind."""
+        known, again_at = self._scheduled.get(gateway, (None, 0.0))
+        if known == (urgency, due) and time.monotonic() < again_at:
+            return
         with self.database.transaction() as rows:
-            if lease_rows.generation(rows, gateway) <= self._own_generation(gateway):
-                lease_rows.schedule(rows, gateway, urgency, due)
+            if lease_rows.generation(rows, gateway) > self._own_generation(gateway):
+                return
+            lease_rows.schedule(rows, gateway, urgency, due)
+        self._scheduled[gateway] = (urgency, due), time.monotonic() + TOLD_AGAIN
 
     def pause_orders(self, directory_url: str, pause: timedelta) -> None:
         """Let no host place an order at a CA for a while."""

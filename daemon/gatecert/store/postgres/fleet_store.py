@@ -103,6 +103,7 @@ class FleetStore(FleetStates):
         Nothing is due any more for gateways that it no longer shares.
         """
         self._told.clear()
+        self._scheduled.clear()
         super()._send_again(rows)
         if self._writes and self.shared is not None:
             lease_rows.keep_scheduled(rows, self.shared)

@@ -239,7 +239,7 @@ def keep_scheduled(connection: Connection, gateways: Iterable[str]) -> None:
     """Say that nothing is due for gateways that this host does not have, and was the last to tell.
 
     Where the last one to tell has left the cluster, any other host does. One that has the gateway
-    nonetheless tells it again.
+    nonetheless tells it again within an hour.
 
     Args:
         connection: In a transaction.
