@@ -185,7 +185,9 @@ def test_what_stays_of_a_cluster_without_hosts_is_told(
         add_cluster(session, "branch")
         for host in ("gw-a", "gw-b"):
             add_host(session, "branch", host, f"branch-{host}")
-    database.execute("INSERT INTO gateway (cluster, name) VALUES ('branch', 'vpn')")
+    database.execute(
+        "INSERT INTO gateway (cluster, name, not_after) VALUES ('branch', 'vpn', now())"
+    )
     gone = "of cluster branch is removed, and cannot log in any more"
     assert owner("gw-b", cluster="branch").output.splitlines() == [f"host gw-b {gone}"]
     last = owner("gw-a", cluster="branch")
@@ -193,7 +195,8 @@ def test_what_stays_of_a_cluster_without_hosts_is_told(
     assert last.output == (
         f"host gw-a {gone}\n"
         "cluster branch has no host left: its account, certificates and counted requests stay in"
-        " the database, and fleet status goes on counting its gateways\n"
+        " the database, and fleet status counts each of its gateways until 35 days after the"
+        " certificate has ended\n"
     )
     assert database.execute("SELECT name FROM overview WHERE cluster = 'branch'") == [("vpn",)]
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from gatecert.store.postgres.leaving import OtherHost
 
 REMAINS: Final = (
-    "its account, certificates and counted requests stay in the database, and fleet status goes on"
-    " counting its gateways"
+    "its account, certificates and counted requests stay in the database, and fleet status counts"
+    " each of its gateways until 35 days after the certificate has ended"
 )
 
 
