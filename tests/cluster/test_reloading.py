@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .conftest import FleetDatabase
 
-COMPLAINT = "fleet: sealing_keys: a sealing key of this host is not 32 bytes in base64url"
+COMPLAINT = "/no-key contains no sealing key (32 bytes in base64url)"
 
 
 @pytest.fixture
