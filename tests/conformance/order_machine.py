@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -96,23 +97,31 @@ class OrderMachine(StoreMachine):
 
     @rule(url=a_url, number=an_order, kind=st.sampled_from(CERTIFICATES))
     def count_certificate(self, url: str, number: int, kind: RequestKind) -> None:
-        """The certificate of an order, whose validations have not failed."""
+        """The certificate of an order, whose validations have not failed.
+
+        If the store fails, they may count as failed for as long as if they had.
+        """
         now, (order, names) = self.tested.now(), order_of(number)
         request = CountedRequest(kind, now, order, names=names)
-        self.count(url, Expenses(now, (request,), validated=order))
+        unvalidated = Expenses(now, (request,))
+        self.count(url, replace(unvalidated, validated=order), if_it_fails=unvalidated)
 
     @rule(url=a_url)
     def count_account(self, url: str) -> None:
         now = self.tested.now()
         self.count(url, Expenses(now, (CountedRequest(RequestKind.ACCOUNT, now),)))
 
-    def count(self, url: str, expenses: Expenses) -> None:
+    def count(self, url: str, expenses: Expenses, if_it_fails: Expenses | None = None) -> None:
         expected = self.counted[url].reached(expenses)
-        counted = {**self.counted, url: self.counted[url].after(expenses)}
+        counted, too_many = (
+            {**self.counted, url: self.counted[url].after(each)}
+            for each in (expenses, if_it_fails or expenses)
+        )
         self.use(
             lambda: check_reached(self.store.count_requests(url, expenses, LIMITS), expected),
             self.contents,
             counted=counted if expected is None else None,
+            too_many=too_many if expected is None else None,
         )
 
 

@@ -28,7 +28,7 @@ from tests.conformance.stored_contents import (
 from gatecert.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.conformance.store_under_test import StoreUnderTest
 
@@ -85,6 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
         after: Contents,
         *between: Contents,
         counted: AllCounted | None = None,
+        too_many: AllCounted | None = None,
     ) -> None:
         """Use the store, which may fail: at each step in turn, until that leaves a trace.
 
@@ -93,15 +94,17 @@ class StoreMachine(RuleBasedStateMachine):
             after: What the store has afterwards.
             between: What it may have too if the use fails.
             counted: The counted requests afterwards, if they change.
+            too_many: What may be counted instead if the use fails.
         """
         after, counted = without_nothing(after), counted or self.counted
+        either = [counted, *([too_many] if too_many is not None else [])]
         first = self.data.draw(a_failure)
         if first is None:
             action()
         else:
             step, killed = first
             while self.fails(action, step, killed=killed):
-                if self.has_changed(after, between, counted):
+                if self.has_changed(after, between, either):
                     return
                 step += 1
         self.contents, self.counted = after, counted
@@ -118,7 +121,7 @@ class StoreMachine(RuleBasedStateMachine):
         return False
 
     def has_changed(
-        self, after: Contents, between: tuple[Contents, ...], counted: AllCounted
+        self, after: Contents, between: tuple[Contents, ...], either: Sequence[AllCounted]
     ) -> bool:
         """Tell whether a use that failed has left a trace; the model then has it too."""
         before = self.contents, self.counted
@@ -127,9 +130,10 @@ class StoreMachine(RuleBasedStateMachine):
         if used == self.used(self.counted, now):
             assert shown in [self.contents, *map(without_nothing, (after, *between))]
         else:  # requests are counted last, when everything else is in its place
-            assert used == self.used(counted, now)
+            counted = [each for each in either if used == self.used(each, now)]
+            assert counted
             assert shown == after
-            self.counted = counted
+            self.counted = counted[0]
         self.contents = shown
         return (self.contents, self.counted) != before
 

@@ -224,7 +224,11 @@ class FleetOrders(FleetLeases):
     def count_requests(
         self, directory_url: str, expenses: Expenses, within: Limits
     ) -> LimitReached | None:
-        """Count requests in the rows and in this host's own file, or in neither."""
+        """Count requests in the rows and in this host's own file, or in neither.
+
+        If this fails in between, they are sent to the rows later, and validations that have
+        succeeded count as failed: rather too many than too few.
+        """
         expense_rows.look_up_groups(expenses)
         try:
             with self._sending_again(), self.database.transaction() as rows:
