@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from gatecert.errors import LeaseLostError, StorageError
+from gatecert.store import json_record
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres import enrolment_rows, lease_rows
 from gatecert.store.postgres.held_lease import HeldLease, host_clock, lost
@@ -24,10 +26,17 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from gatecert.model import LimitReached, Wait
+    from gatecert.model import GatewayState, KeyRequest, LimitReached, Wait
     from gatecert.store.postgres.database import Database
     from gatecert.store.postgres.enrolment_rows import EnrolmentRow
     from gatecert.store.postgres.sealing import SealingKeys
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedGeneration:
+    """The greatest generation that was removed from this host, and is not copied again."""
+
+    generation: int
 
 
 class FleetLeases(FileStore):
@@ -143,8 +152,25 @@ class FleetLeases(FileStore):
             )
 
     def _own_generation(self, gateway: str) -> int:
-        """Return the newest generation that this host has; zero without any."""
-        return max((version.generation for version in self.versions(gateway)), default=0)
+        """Return the newest generation that this host has had; zero without any."""
+        had = self._removed_generation(gateway)
+        return max(had, *(version.generation for version in self.versions(gateway)), 0)
+
+    def _removed_generation(self, gateway: str) -> int:
+        path = self._layout.removed_generation(gateway)
+        record = json_record.read_record(path, RemovedGeneration)
+        return record.generation if record is not None else 0
+
+    def _own_state(self, gateway: str) -> GatewayState:
+        """Return the state in the file of this host."""
+        return super().state(gateway)
+
+    def own_requests(self, gateway: str) -> tuple[KeyRequest, ...]:
+        """Return the key requests of this host, with its copies of intents."""
+        return super().requests(gateway)
+
+    def _remove_own_request(self, gateway: str, request_id: str) -> None:
+        super().remove_request(gateway, request_id)
 
     @contextmanager
     def _fenced(self, gateway: str) -> Iterator[tuple[Connection, UUID]]:

@@ -98,7 +98,7 @@ class FleetOrders(FleetLeases):
                 if isinstance(opened, OrderHeld):
                     return opened
                 request, counted = opened
-                super().add_request(gateway, request)
+                self.add_request(gateway, request)
                 self._count_own(directory_url, counted, within)
                 self._ordered[gateway] = request.generation
         except RefusedError as refused:
@@ -184,7 +184,7 @@ class FleetOrders(FleetLeases):
 
     def requests(self, gateway: str) -> tuple[KeyRequest, ...]:
         """Return the open intents of all hosts and the other key requests of this one."""
-        own = self._own_requests(gateway)
+        own = self.own_requests(gateway)
         if gateway in self._unshared:
             return own
         try:
@@ -195,10 +195,6 @@ class FleetOrders(FleetLeases):
         self._ordered[gateway] = max((each.generation for each in shared), default=0)
         found = [*shared, *(request for request in own if not request.generation)]
         return tuple(sorted(found, key=lambda each: (each.created, each.id), reverse=True))
-
-    def _own_requests(self, gateway: str) -> tuple[KeyRequest, ...]:
-        """Return the key requests of this host, with its copies of intents."""
-        return super().requests(gateway)
 
     def remove_request(self, gateway: str, request_id: str) -> None:
         """Remove a key request, or close an intent.
@@ -217,9 +213,6 @@ class FleetOrders(FleetLeases):
             except DatabaseError as error:
                 logger.info("intent not closed gateway=%s error=%s", gateway, error)
         self._remove_own_request(gateway, request_id)
-
-    def _remove_own_request(self, gateway: str, request_id: str) -> None:
-        super().remove_request(gateway, request_id)
 
     def count_requests(
         self, directory_url: str, expenses: Expenses, within: Limits

@@ -53,7 +53,7 @@ class FleetStates(FleetVersions):
 
     def state(self, gateway: str) -> GatewayState:
         """Return what the hosts share of the state, and what is this host's own."""
-        own = super().state(gateway)
+        own = self._own_state(gateway)
         if gateway in self._unshared:
             return own
         self._send_what_is_left()

@@ -16,7 +16,6 @@ from uuid import uuid4
 
 from gatecert.errors import DatabaseAwayError, DatabaseError, EnrolmentDamagedError
 from gatecert.model import DatabaseProblem
-from gatecert.store.file_store import FileStore
 from gatecert.store.postgres import (
     account_rows,
     cluster_rows,
@@ -155,7 +154,7 @@ class FleetStore(FleetStates):
 
     def _known_problem(self, gateways: Collection[str]) -> DatabaseProblem | None:
         """Return what a pass over one of the gateways has found wrong with the whole database."""
-        found = (FileStore.state(self, name).host.database for name in gateways)
+        found = (self._own_state(name).host.database for name in gateways)
         own = EnrolmentDamagedError.code
         return next((each for each in found if each is not None and each.code != own), None)
 

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +26,7 @@ from gatecert.store.postgres import (
     lease_rows,
     version_rows,
 )
+from gatecert.store.postgres.fleet_leases import RemovedGeneration
 from gatecert.store.postgres.fleet_orders import FleetOrders
 
 if TYPE_CHECKING:
@@ -40,13 +41,6 @@ logger = logging.getLogger(__name__)
 
 SENT_AGAIN: Final = timedelta(days=8)  # intents and versions; what a limit may count, for longer
 SENT_LATER: Final = 60.0  # seconds, after which it is tried again what could not be read
-
-
-@dataclass(frozen=True, slots=True)
-class _RemovedGeneration:
-    """The greatest generation that was removed from this host, and is not copied again."""
-
-    generation: int
 
 
 class FleetVersions(FleetOrders):
@@ -81,7 +75,7 @@ class FleetVersions(FleetOrders):
                 gateway, issued, generation, now=now, key_group=key_group
             )
         self._held.pop(gateway).end()
-        for request in self._own_requests(gateway):
+        for request in self.own_requests(gateway):
             if 0 < request.generation <= generation:
                 self._remove_own_request(gateway, request.id)
         return version
@@ -92,7 +86,7 @@ class FleetVersions(FleetOrders):
         The rows may say so, or the file, where the database was away when it was learnt.
         """
         shared = self._enrolments.get(gateway, enrolment_rows.NEW).state.revocation
-        own = super().state(gateway).enrolment.revocation
+        own = self._own_state(gateway).enrolment.revocation
         known = (each for each in (shared, own) if each is not None)
         revoked = {each.fingerprint for each in known if each.revoked is not None}
         newest = self._own_generation(gateway)
@@ -107,7 +101,7 @@ class FleetVersions(FleetOrders):
     def remove_version(self, version: Version) -> None:
         """Delete a version, and remember which generation this host has had."""
         if version.generation > self._removed_generation(version.gateway):
-            record = _RemovedGeneration(version.generation)
+            record = RemovedGeneration(version.generation)
             json_record.write_record(self._layout.removed_generation(version.gateway), record)
         super().remove_version(version)
 
@@ -115,19 +109,11 @@ class FleetVersions(FleetOrders):
         """Keep the versions and open orders of a gateway as those of this host alone."""
         for version in self.versions(gateway):
             self.number_version(version, 0)
-        for request in self._own_requests(gateway):
+        for request in self.own_requests(gateway):
             self.number_request(gateway, replace(request, generation=0))
         durable.remove_file(self._layout.removed_generation(gateway))
         durable.remove_file(self._layout.shared_before(gateway))
         durable.remove_file(self._layout.reserve(gateway))
-
-    def _own_generation(self, gateway: str) -> int:
-        return max(super()._own_generation(gateway), self._removed_generation(gateway))
-
-    def _removed_generation(self, gateway: str) -> int:
-        path = self._layout.removed_generation(gateway)
-        record = json_record.read_record(path, _RemovedGeneration)
-        return record.generation if record is not None else 0
 
     def copy_version(
         self, gateway: str, *, now: datetime, key_group: str | None = None
@@ -233,7 +219,7 @@ class FleetVersions(FleetOrders):
     def _send_gateway_again(self, rows: Connection, gateway: str, since: datetime) -> None:
         lease_rows.enter(rows, gateway)
         known = lease_rows.generation(rows, gateway)
-        for intent in self._own_requests(gateway):
+        for intent in self.own_requests(gateway):
             if intent.generation > known and intent.created > since:
                 intent_rows.insert(rows, gateway, intent, self._keys)
         shared = [version for version in self.versions(gateway) if version.generation]

@@ -140,9 +140,7 @@ class ReservingStore(FleetReserves):
 
     def requests(self, gateway: str) -> tuple[KeyRequest, ...]:
         """Return the key requests; those of this host while it orders without the database."""
-        return (
-            self._own_requests(gateway) if gateway in self._placing else super().requests(gateway)
-        )
+        return self.own_requests(gateway) if gateway in self._placing else super().requests(gateway)
 
     def remove_request(self, gateway: str, request_id: str) -> None:
         """Remove a key request."""
