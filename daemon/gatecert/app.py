@@ -339,10 +339,10 @@ def open_store(configuration: Configuration) -> FileStore:
     if fleet is None:
         return FileStore(directory)
     from gatecert.config.fleet_host import fleet_host
-    from gatecert.store.postgres.reserving_store import ReservingStore
+    from gatecert.store.postgres.fleet_store import FleetStore
 
     custom = {each.name for each in configuration.gateways.values() if each.mode is Mode.CUSTOM}
-    store = ReservingStore(directory, fleet_host(fleet), unshared=custom)
+    store = FleetStore(directory, fleet_host(fleet), unshared=custom)
     store.shared = configuration.gateways.keys() - custom
     return store
 

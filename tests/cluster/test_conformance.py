@@ -17,7 +17,7 @@ from tests.conformance.store_under_test import Killed
 
 from gatecert.model.fleet import FleetHost
 from gatecert.store import durable
-from gatecert.store.postgres.reserving_store import ReservingStore
+from gatecert.store.postgres.fleet_store import FleetStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,9 +40,9 @@ class FleetUnderTest:
         self._place = FleetHost(database.logins["hq-gw-a"], "hq", "gw-a", 1, (key,), 1)
         self._directory = directory / "state"
         self._database = database
-        self._opened: list[ReservingStore] = []
+        self._opened: list[FleetStore] = []
 
-    def open(self) -> ReservingStore:
+    def open(self) -> FleetStore:
         """Open the store once the leases of a process that was killed have ended.
 
         Earlier ones connect again when they are used. It sends what the files have before it is
@@ -50,7 +50,7 @@ class FleetUnderTest:
         """
         self.disconnect()
         self._database.execute("UPDATE gateway SET lease_until = clock_timestamp()")
-        store = ReservingStore(self._directory, self._place, pause=0.0)
+        store = FleetStore(self._directory, self._place, pause=0.0)
         store.begin_to_write()
         self._opened.append(store)
         return store

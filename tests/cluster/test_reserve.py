@@ -29,7 +29,7 @@ from gatecert.model import (
 from gatecert.model.fleet import Replacement
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres.exporting import Export
-from gatecert.store.postgres.reserving_store import ReservingStore
+from gatecert.store.postgres.fleet_store import FleetStore
 from gatecert.store.postgres.version_rows import fingerprint_of
 
 from .configured_host import GATEWAY, sealing_key
@@ -57,17 +57,17 @@ A, B = "hq-gw-a", "hq-gw-b"
 class Open(Protocol):
     """A function that opens the store of a host, again on the same directory after a restart."""
 
-    def __call__(self, role: str, *, reserve: int = 1) -> ReservingStore: ...
+    def __call__(self, role: str, *, reserve: int = 1) -> FleetStore: ...
 
 
 @pytest.fixture
 def open_store(database: FleetDatabase, tmp_path: Path) -> Iterator[Open]:
-    opened: list[ReservingStore] = []
+    opened: list[FleetStore] = []
 
-    def open_store(role: str, *, reserve: int = 1) -> ReservingStore:
+    def open_store(role: str, *, reserve: int = 1) -> FleetStore:
         keys = (sealing_key(tmp_path, "seal"),)
         place = replace(database.place(role), sealing_keys=keys, reserve=reserve)
-        opened.append(ReservingStore(tmp_path / role, place, pause=0.0))
+        opened.append(FleetStore(tmp_path / role, place, pause=0.0))
         return opened[-1]
 
     yield open_store
@@ -76,7 +76,7 @@ def open_store(database: FleetDatabase, tmp_path: Path) -> Iterator[Open]:
 
 
 @pytest.fixture
-def first(open_store: Open) -> ReservingStore:
+def first(open_store: Open) -> FleetStore:
     """A host that has ordered generation 1, with the account of the cluster."""
     store = open_store(A)
     store.save_account(CA, account())
@@ -85,7 +85,7 @@ def first(open_store: Open) -> ReservingStore:
 
 
 @pytest.fixture
-def second(open_store: Open, first: ReservingStore) -> ReservingStore:
+def second(open_store: Open, first: FleetStore) -> FleetStore:
     """A host that has copied it."""
     del first
     store = open_store(B)
@@ -99,7 +99,7 @@ def chain(*, days: int = 90) -> IssuedChain:
     return IssuedChain(leaf.key_pem, leaf.pem, root.pem, Origin.AUTHORITY, root=root.pem)
 
 
-def order(store: ReservingStore, issued: IssuedChain, gateway: str = GATEWAY) -> int:
+def order(store: FleetStore, issued: IssuedChain, gateway: str = GATEWAY) -> int:
     """Order and install through the database; return the generation."""
     store.state(gateway)
     request = key_request(f"order-{len(store.versions(gateway)) + 1}")
@@ -108,7 +108,7 @@ def order(store: ReservingStore, issued: IssuedChain, gateway: str = GATEWAY) ->
         return store.add_version(gateway, issued, now=NOW).generation
 
 
-def place(store: ReservingStore, issued: IssuedChain) -> int:
+def place(store: FleetStore, issued: IssuedChain) -> int:
     """Place the reserved order, and install what it yields; return the generation."""
     held = store.reserved_lease(GATEWAY, OLD)
     assert held is not None
@@ -143,7 +143,7 @@ def row(database: FleetDatabase) -> tuple[object, ...]:
 
 
 def test_one_host_of_the_cluster_has_it(
-    first: ReservingStore, second: ReservingStore, database: FleetDatabase
+    first: FleetStore, second: FleetStore, database: FleetDatabase
 ) -> None:
     for _ in range(2):
         first.reserve_order(GATEWAY, RENEWAL)
@@ -153,13 +153,13 @@ def test_one_host_of_the_cluster_has_it(
     assert second.reserved_lease(GATEWAY, OLD) is None
 
 
-def test_it_replaces_one_certificate(first: ReservingStore) -> None:
+def test_it_replaces_one_certificate(first: FleetStore) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     assert first.reserved_lease(GATEWAY, "another certificate") is None
 
 
 def test_a_host_that_has_yet_to_copy_a_certificate_gets_none(
-    first: ReservingStore, open_store: Open, database: FleetDatabase
+    first: FleetStore, open_store: Open, database: FleetDatabase
 ) -> None:
     del first
     late = open_store(B)
@@ -169,7 +169,7 @@ def test_a_host_that_has_yet_to_copy_a_certificate_gets_none(
 
 
 def test_an_order_through_the_database_gets_another_generation_and_voids_it(
-    first: ReservingStore, second: ReservingStore, database: FleetDatabase
+    first: FleetStore, second: FleetStore, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
 
@@ -182,7 +182,7 @@ def test_an_order_through_the_database_gets_another_generation_and_voids_it(
 
 
 def test_an_order_whose_intent_is_lost_does_not_get_its_generation(
-    first: ReservingStore, database: FleetDatabase
+    first: FleetStore, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     with first.lease(GATEWAY) as lease:
@@ -192,7 +192,7 @@ def test_an_order_whose_intent_is_lost_does_not_get_its_generation(
 
 
 def test_nothing_is_reserved_while_an_order_is_open(
-    first: ReservingStore, second: ReservingStore, database: FleetDatabase
+    first: FleetStore, second: FleetStore, database: FleetDatabase
 ) -> None:
     """Its certificate gets the generation that would be reserved."""
     request = key_request("order-2")
@@ -208,7 +208,7 @@ def test_nothing_is_reserved_while_an_order_is_open(
 
 
 def test_a_host_that_has_not_been_seen_for_a_day_loses_it(
-    first: ReservingStore, second: ReservingStore, database: FleetDatabase
+    first: FleetStore, second: FleetStore, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     database.execute("UPDATE host SET seen = seen - interval '25 hours'", "SELECT 1")
@@ -222,7 +222,7 @@ def test_a_host_that_has_not_been_seen_for_a_day_loses_it(
 
 @pytest.mark.parametrize("halt", ["paused_since", "brake_since"])
 def test_a_fleet_that_is_halted_reserves_nothing(
-    first: ReservingStore, database: FleetDatabase, halt: str
+    first: FleetStore, database: FleetDatabase, halt: str
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     database.execute(f"UPDATE fleet SET {halt} = now()", "SELECT 1")
@@ -231,16 +231,14 @@ def test_a_fleet_that_is_halted_reserves_nothing(
     assert row(database) == (1, 2, None)
 
 
-def test_without_an_account_nothing_is_reserved(
-    first: ReservingStore, database: FleetDatabase
-) -> None:
+def test_without_an_account_nothing_is_reserved(first: FleetStore, database: FleetDatabase) -> None:
     first.retire_account(CA)
     first.reserve_order(GATEWAY, RENEWAL)
     assert row(database) == (1, 0, None)
 
 
 def test_it_is_given_back_and_the_next_host_gets_it(
-    first: ReservingStore, second: ReservingStore, open_store: Open, database: FleetDatabase
+    first: FleetStore, second: FleetStore, open_store: Open, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     unwilling = open_store(A, reserve=0)
@@ -255,7 +253,7 @@ def test_it_is_given_back_and_the_next_host_gets_it(
 
 
 def test_a_host_that_has_lost_its_file_gets_another_generation(
-    first: ReservingStore, database: FleetDatabase
+    first: FleetStore, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     (first.gateway_directory(GATEWAY) / "reserve.json").unlink()
@@ -264,7 +262,7 @@ def test_a_host_that_has_lost_its_file_gets_another_generation(
 
 
 def test_a_database_that_was_restored_knows_it_again(
-    first: ReservingStore, second: ReservingStore, database: FleetDatabase
+    first: FleetStore, second: FleetStore, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     database.execute("UPDATE gateway SET reserve = 0, reserve_host = NULL", "SELECT 1")
@@ -274,7 +272,7 @@ def test_a_database_that_was_restored_knows_it_again(
     assert order(second, chain()) == 3
 
 
-def test_a_host_that_leaves_gives_it_back(first: ReservingStore) -> None:
+def test_a_host_that_leaves_gives_it_back(first: FleetStore) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     first.forget_generations(GATEWAY)
     assert first.reserved_lease(GATEWAY, OLD) is None
@@ -284,7 +282,7 @@ def test_a_host_that_leaves_gives_it_back(first: ReservingStore) -> None:
 
 
 def test_without_the_database_it_is_placed_once_and_sent_later(
-    first: ReservingStore, second: ReservingStore, open_store: Open, database: FleetDatabase
+    first: FleetStore, second: FleetStore, open_store: Open, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     cut(database)
@@ -304,7 +302,7 @@ def test_without_the_database_it_is_placed_once_and_sent_later(
 
 
 def test_everything_that_it_takes_is_in_the_files(
-    first: ReservingStore, database: FleetDatabase
+    first: FleetStore, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     known = first.account(CA)
@@ -345,7 +343,7 @@ def test_everything_that_it_takes_is_in_the_files(
     ids=["that costs something", "at another CA"],
 )
 def test_another_order_is_refused(
-    first: ReservingStore, database: FleetDatabase, url: str, expenses: Expenses
+    first: FleetStore, database: FleetDatabase, url: str, expenses: Expenses
 ) -> None:
     """Such as one that the CA does not take for a replacement: another host may have replaced."""
     first.reserve_order(GATEWAY, RENEWAL)
@@ -376,7 +374,7 @@ class ComparedUrl(str):
 
 
 def test_requests_are_counted_while_another_gateways_order_begins(
-    first: ReservingStore, database: FleetDatabase
+    first: FleetStore, database: FleetDatabase
 ) -> None:
     other = "mail"
     order(first, chain(), other)
@@ -393,7 +391,7 @@ def test_requests_are_counted_while_another_gateways_order_begins(
 
 
 def test_an_order_that_was_interrupted_goes_on_and_one_that_failed_does_not(
-    first: ReservingStore, open_store: Open, database: FleetDatabase
+    first: FleetStore, open_store: Open, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     cut(database)
@@ -417,7 +415,7 @@ def test_an_order_that_was_interrupted_goes_on_and_one_that_failed_does_not(
 
 
 def test_an_order_that_is_unfinished_goes_on_through_the_database(
-    first: ReservingStore, database: FleetDatabase
+    first: FleetStore, database: FleetDatabase
 ) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     cut(database)
@@ -438,7 +436,7 @@ def test_an_order_that_is_unfinished_goes_on_through_the_database(
 
 @pytest.mark.parametrize(("days", "newest"), [(10, 4), (95, 3)])
 def test_of_two_orders_the_certificate_that_ends_later_is_for_all(
-    first: ReservingStore, second: ReservingStore, database: FleetDatabase, days: int, newest: int
+    first: FleetStore, second: FleetStore, database: FleetDatabase, days: int, newest: int
 ) -> None:
     """One host was cut off, and the other one was not."""
     first.reserve_order(GATEWAY, RENEWAL)
@@ -459,7 +457,7 @@ def test_of_two_orders_the_certificate_that_ends_later_is_for_all(
 
 
 def test_what_replaces_a_revoked_certificate_is_urgent_when_the_database_is_back(
-    first: ReservingStore, second: ReservingStore, database: FleetDatabase
+    first: FleetStore, second: FleetStore, database: FleetDatabase
 ) -> None:
     """The revocation was learnt without the database, too."""
     first.reserve_order(GATEWAY, RENEWAL)
@@ -475,7 +473,7 @@ def test_what_replaces_a_revoked_certificate_is_urgent_when_the_database_is_back
     assert found.is_urgent
 
 
-def test_a_limit_keeps_it_for_later(first: ReservingStore, database: FleetDatabase) -> None:
+def test_a_limit_keeps_it_for_later(first: FleetStore, database: FleetDatabase) -> None:
     first.reserve_order(GATEWAY, RENEWAL)
     spent = Expenses(NOW, (CountedRequest(RequestKind.REPLACEMENT, NOW, "an order", names=NAMES),))
     first.count_requests(URL, spent, Limits())
@@ -492,7 +490,7 @@ def test_a_limit_keeps_it_for_later(first: ReservingStore, database: FleetDataba
 
 
 def test_an_export_takes_an_unfinished_order_along(
-    first: ReservingStore, database: FleetDatabase, tmp_path: Path
+    first: FleetStore, database: FleetDatabase, tmp_path: Path
 ) -> None:
     first.state(GATEWAY)
     with first.lease(GATEWAY):

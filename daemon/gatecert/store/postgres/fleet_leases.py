@@ -17,6 +17,7 @@ from gatecert.store import json_record
 from gatecert.store.file_store import FileStore
 from gatecert.store.postgres import enrolment_rows, lease_rows
 from gatecert.store.postgres.held_lease import HeldLease, host_clock, lost
+from gatecert.store.postgres.reserved_orders import ReservedOrders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -70,6 +71,7 @@ class FleetLeases(FileStore):
         self._held: dict[str, HeldLease] = {}  # until the version is installed, or lost
         self._enrolments: dict[str, EnrolmentRow] = {}  # as last read or written
         self._lockers: dict[str, int] = {}  # the thread that holds each gateway's lock
+        self._reserved = ReservedOrders(self._layout)
         self._writes = False  # whether this process may write, and not only read
         self._beginning = threading.Lock()
 

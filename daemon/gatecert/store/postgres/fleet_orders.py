@@ -86,11 +86,22 @@ class FleetOrders(FleetLeases):
         It needs a turn at the CA, and a tenth of each limit is kept for urgent orders. The requests
         that follow an order may use all of the limits: it is worth finishing.
 
+        Without the database, only the reserved order is opened, as an exempt replacement.
+
         Raises:
+            DatabaseAwayError: It is another order, or not exempt.
             LeaseLostError: Another host has the lease.
         """
         lease.check()
         wanted = replace(intent, directory_url=directory_url)
+        order = self._reserved.placing(gateway)
+        if order is not None:
+            order.check(gateway, directory_url, expenses)
+            reached = super().count_requests(directory_url, expenses, within)
+            if reached is None:
+                self._reserved.use(gateway, intent.id)
+                self.add_request(gateway, replace(wanted, generation=order.generation))
+            return reached
         expense_rows.look_up_groups(expenses)
         try:
             with self._sending_again(), self._fenced(gateway) as (rows, token):
@@ -183,9 +194,12 @@ class FleetOrders(FleetLeases):
             logger.info("pause not told to other hosts url=%s error=%s", directory_url, error)
 
     def requests(self, gateway: str) -> tuple[KeyRequest, ...]:
-        """Return the open intents of all hosts and the other key requests of this one."""
+        """Return the open intents of all hosts and the other key requests of this one.
+
+        While this host orders without the database, they are its own.
+        """
         own = self.own_requests(gateway)
-        if gateway in self._unshared:
+        if gateway in self._unshared or self._reserved.placing(gateway):
             return own
         try:
             with self.database.transaction() as rows:
@@ -206,7 +220,7 @@ class FleetOrders(FleetLeases):
             with self._fenced(gateway) as (rows, token):
                 lease_rows.fence(rows, gateway, token)
                 intent_rows.close(rows, gateway, request_id)
-        elif gateway not in self._unshared:
+        elif gateway not in self._unshared and not self._reserved.placing(gateway):
             try:
                 with self.database.transaction() as rows:
                     intent_rows.close_free(rows, gateway, request_id)
@@ -219,6 +233,8 @@ class FleetOrders(FleetLeases):
     ) -> LimitReached | None:
         """Count requests in the rows and in this host's own file, or in neither.
 
+        Without the database, those of a reserved order are counted in the file.
+
         If this fails in between, they are sent to the rows later, and validations that have
         succeeded count as failed: rather too many than too few.
         """
@@ -229,18 +245,28 @@ class FleetOrders(FleetLeases):
                 self._count_own(directory_url, counted, within)
         except RefusedError as refused:
             return refused.reached
+        except DatabaseError:
+            if not self._reserved.covers(directory_url, expenses):
+                raise
+            return self._own_limit(directory_url, expenses, within)
         return None
 
     def _count_own(self, directory_url: str, counted: Expenses, within: Limits) -> None:
         """Count requests in this host's own file, before they are committed."""
+        reached = self._own_limit(directory_url, counted, within)
+        if reached is not None:
+            raise RefusedError(reached)
+
+    def _own_limit(
+        self, directory_url: str, expenses: Expenses, within: Limits
+    ) -> LimitReached | None:
+        """Count requests in this host's own file, unless a limit forbids them."""
         known = self._counted_directories()
         if directory_url not in known:
             self._layout.make(self._layout.rate_limit_usage)
             record = _CountedDirectories((*known, directory_url))
             json_record.write_record(self._layout.counted_directories, record)
-        reached = super().count_requests(directory_url, counted, within)
-        if reached is not None:
-            raise RefusedError(reached)
+        return super().count_requests(directory_url, expenses, within)
 
     def _counted_directories(self) -> tuple[str, ...]:
         """Return where this host has counted requests: a database may have lost that."""

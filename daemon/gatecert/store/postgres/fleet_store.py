@@ -20,17 +20,21 @@ from gatecert.store.postgres import (
     account_rows,
     cluster_rows,
     deployment_rows,
+    halt_rows,
     lease_rows,
     record_rows,
+    reserve_rows,
     token_rows,
 )
 from gatecert.store.postgres.database import PAUSE, Database
 from gatecert.store.postgres.fleet_states import FleetStates
 from gatecert.store.postgres.held_lease import LENGTH
+from gatecert.store.postgres.reserved_orders import ReservedOrder
 from gatecert.store.postgres.sealing import read_sealing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -45,7 +49,8 @@ if TYPE_CHECKING:
         TextRecord,
     )
     from gatecert.model.cluster_view import ClusterView
-    from gatecert.model.fleet import FleetHost
+    from gatecert.model.fleet import FleetHost, Replacement
+    from gatecert.store.protocol import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +59,7 @@ ANSWERS_POLLED: Final = 0.2  # seconds between two looks at what they have ackno
 
 
 class FleetStore(FleetStates):
-    """All persistent state of a host of a fleet; see ``store.protocol.Store``.
+    """All persistent state of a host of a fleet; see ``store.protocol.HostStore``.
 
     Args:
         state_directory: As for `FileStore`.
@@ -104,8 +109,13 @@ class FleetStore(FleetStates):
         self._told.clear()
         self._scheduled.clear()
         super()._send_again(rows)
-        if self._writes and self.shared is not None:
+        if not self._writes:
+            return
+        if self.shared is not None:
             lease_rows.keep_scheduled(rows, self.shared)
+        for gateway in self._shared_gateways():
+            with self._or_later(f"the reserved order of gateway {gateway}"):
+                self._reserved.send_again(rows, gateway)
 
     # ------------------------------------------------------------------ deployments
 
@@ -161,9 +171,14 @@ class FleetStore(FleetStates):
     # ------------------------------------------------------------------ accounts
 
     def account(self, authority: str) -> Account | None:
-        """Return the account that the cluster shares."""
-        with self.database.transaction() as rows:
-            account = account_rows.read(rows, authority, self._keys)
+        """Return the account that the cluster shares; its copy for a reserved order."""
+        try:
+            with self.database.transaction() as rows:
+                account = account_rows.read(rows, authority, self._keys)
+        except DatabaseError:
+            if not self._reserved.are_placed_at(authority):
+                raise
+            return super().account(authority)
         if account is not None:
             self._account_keys[authority] = account.private_key
         return account
@@ -176,9 +191,14 @@ class FleetStore(FleetStates):
         self._account_keys[authority] = account.private_key
 
     def next_key(self, authority: str) -> bytes | None:
-        """Return the new key (PEM) of an unfinished rollover."""
-        with self.database.transaction() as rows:
-            return account_rows.next_key(rows, authority, self._keys)
+        """Return the new key (PEM) of an unfinished rollover; a reserved order goes without."""
+        try:
+            with self.database.transaction() as rows:
+                return account_rows.next_key(rows, authority, self._keys)
+        except DatabaseError:
+            if not self._reserved.are_placed_at(authority):
+                raise
+        return None
 
     def save_next_key(self, authority: str, private_key: bytes) -> None:
         """Write the new key of a rollover."""
@@ -195,37 +215,81 @@ class FleetStore(FleetStates):
         with self.database.transaction() as rows:
             account_rows.retire(rows, authority)
 
+    # ------------------------------------------------------------------ reserved orders
+
+    def reserve_order(self, gateway: str, replacement: Replacement | None) -> None:
+        """Have an order reserved for this host, and keep what it takes to place it."""
+        known = self._reserved.read(gateway)
+        given: int | None = 0
+        if self.place.reserve and replacement is not None:
+            with self.database.transaction() as rows:
+                account = account_rows.read(rows, replacement.authority, self._keys)
+                if account is not None and halt_rows.read(rows).since is None:
+                    held = known.generation if known is not None and not known.request else 0
+                    given = reserve_rows.give(rows, gateway, self._own_generation(gateway), held)
+            if given and account is not None:  # the account first
+                if super().account(replacement.authority) != account:
+                    super().save_account(replacement.authority, account)
+                order = ReservedOrder(given, replacement, account.directory_url)
+                self._reserved.keep(gateway, order)
+        if given == 0 and known is not None:
+            with self.database.transaction() as rows:
+                reserve_rows.give_back(rows, gateway)
+            self._reserved.forget(gateway)
+
+    def reserved_lease(
+        self, gateway: str, certificate_id: str
+    ) -> AbstractContextManager[Lease] | None:
+        """Hold the right to place the order once, or to go on with it."""
+        order = self._reserved.read(gateway)
+        if not self.place.reserve or order is None:
+            return None
+        if order.replacement.certificate_id != certificate_id:
+            return None
+        if order.generation <= self._own_generation(gateway):
+            return None
+        if order.request and order.request not in {each.id for each in self.own_requests(gateway)}:
+            return None
+        return self._reserved.placed(gateway, order)
+
     # ------------------------------------------------------------------ challenges
 
     def put_token(self, kind: str, token: str, key_authorization: str) -> None:
         """Store a token for this host and for the others."""
         super().put_token(kind, token, key_authorization)
-        with self.database.transaction() as rows:
-            token_rows.write(rows, kind, token, key_authorization, self._life)
-        self._answered_by[kind, token] = time.monotonic() + ANSWERED_WITHIN
+        with self._reserved.if_there():
+            with self.database.transaction() as rows:
+                token_rows.write(rows, kind, token, key_authorization, self._life)
+            self._answered_by[kind, token] = time.monotonic() + ANSWERED_WITHIN
 
     def wait_for_hosts(self, kind: str, token: str, deadline: Deadline) -> tuple[str, ...]:
         """Wait until all live hosts have acknowledged a token; return those that have not."""
         until = self._answered_by.get((kind, token), 0.0)
-        while True:
-            with self.database.transaction() as rows:
-                missing = token_rows.missing_hosts(rows, kind, token)
-            if not missing or deadline.passed or time.monotonic() >= until:
-                return missing
-            deadline.wait(ANSWERS_POLLED)
+        with self._reserved.if_there():
+            while True:
+                with self.database.transaction() as rows:
+                    missing = token_rows.missing_hosts(rows, kind, token)
+                if not missing or deadline.passed or time.monotonic() >= until:
+                    return missing
+                deadline.wait(ANSWERS_POLLED)
+        return ()
 
     def remove_token(self, kind: str, token: str) -> None:
         """Remove a token; unknown ones and those of other hosts are no error."""
         super().remove_token(kind, token)
         self._answered_by.pop((kind, token), None)
-        with self.database.transaction() as rows:
+        with self._reserved.if_there(), self.database.transaction() as rows:
             token_rows.remove(rows, kind, token)
 
     def add_record(self, record: TextRecord, *, now: datetime) -> PublishedRecord:
-        """Store a record that this host is about to publish."""
+        """Store a record that this host is about to publish.
+
+        While a reserved order is placed, this host alone withdraws it.
+        """
         published = super().add_record(record, now=now)
-        with self.database.transaction() as rows:
-            record_rows.write(rows, published, self._life)
+        if not self._reserved.are_placed:
+            with self.database.transaction() as rows:
+                record_rows.write(rows, published, self._life)
         return published
 
     def records(self) -> tuple[PublishedRecord, ...]:
@@ -242,11 +306,11 @@ class FleetStore(FleetStates):
         """Leave the withdrawal of a record to any host."""
         if any(record.id == published.id for record in super().records()):
             super().abandon_record(published)
-        with self.database.transaction() as rows:
+        with self._reserved.if_there(), self.database.transaction() as rows:
             record_rows.abandon(rows, published.id)
 
     def remove_record(self, published: PublishedRecord) -> None:
         """Remove a withdrawn record; unknown ones are no error."""
-        with self.database.transaction() as rows:
+        with self._reserved.if_there(), self.database.transaction() as rows:
             record_rows.remove(rows, published.id)
         super().remove_record(published)

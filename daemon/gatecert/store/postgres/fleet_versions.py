@@ -54,14 +54,19 @@ class FleetVersions(FleetOrders):
         """Write a version; one that was ordered under the lease is the cluster's, and ends it.
 
         It is in the files before the rows are committed. Without the database it is installed
-        here, and its row is written after the next connection.
+        here, and its row is written after the next connection, as is that of a reserved order.
 
         Raises:
             LeaseLostError: Another host has taken the lease, and installs what it obtains.
         """
-        if gateway not in self._held or issued.origin is not Origin.AUTHORITY:
+        order, is_held = self._reserved.placing(gateway), gateway in self._held
+        if issued.origin is not Origin.AUTHORITY or (order is None and not is_held):
             return super().add_version(gateway, issued, now=now, key_group=key_group)
-        version, issued = None, replace(issued, is_urgent=self._replaces_revoked(gateway))
+        issued = replace(issued, is_urgent=self._replaces_revoked(gateway))
+        if order is not None:
+            number = order.generation
+            return self.add_generation(gateway, issued, number, now=now, key_group=key_group)
+        version = None
         try:
             with self._sending_again(), self._fenced(gateway) as (rows, token):
                 generation = version_rows.install(rows, gateway, token, issued, self._keys)
@@ -113,7 +118,7 @@ class FleetVersions(FleetOrders):
             self.number_request(gateway, replace(request, generation=0))
         durable.remove_file(self._layout.removed_generation(gateway))
         durable.remove_file(self._layout.shared_before(gateway))
-        durable.remove_file(self._layout.reserve(gateway))
+        self._reserved.forget(gateway)
 
     def copy_version(
         self, gateway: str, *, now: datetime, key_group: str | None = None
@@ -133,6 +138,8 @@ class FleetVersions(FleetOrders):
         generation = self._own_generation(gateway)
         own = [each for each in self.versions(gateway) if each.generation == generation > 0]
         with self.database.transaction() as rows:
+            if own:
+                self._send_past(rows, gateway, own[0])
             if own and self._is_behind(rows, gateway, own):
                 generation -= 1
             found = version_rows.newer(rows, gateway, generation, self._keys)
@@ -142,6 +149,22 @@ class FleetVersions(FleetOrders):
         return self.add_generation(
             gateway, found.issued, found.generation, now=now, key_group=key_group
         )
+
+    def _send_past(self, rows: Connection, gateway: str, own: Version) -> None:
+        """Send what was ordered without the database also past a later order that ends sooner."""
+        order = self._reserved.read(gateway)
+        if order is None or not order.request or own.generation != order.generation:
+            return
+        known = version_rows.known(rows, gateway)
+        if (
+            known.number > order.generation
+            and known.not_after is not None
+            and known.not_after < version_rows.leaf(own.certificate).not_valid_after_utc
+            and lease_rows.is_free(rows, gateway)
+        ):
+            following = intent_rows.next_generation(rows, gateway, known.number)
+            logger.warning("version sent past gateway=%s generation=%d", gateway, known.number)
+            version_rows.insert(rows, gateway, following, self.issued(own), self._keys)
 
     def _is_behind(self, rows: Connection, gateway: str, own: Sequence[Version]) -> bool:
         """Compare the newest versions of this host with the cluster's, and send what it lacks.
