@@ -60,7 +60,7 @@ from gatecert.model import (
 from gatecert.model.cluster_view import ClusterView
 from gatecert.model.fleet import LONGEST_PERIOD, FleetHost, Priority, Urgency
 from gatecert.store.file_store import FileStore
-from gatecert.store.postgres import fleet_versions, lease_rows, version_rows
+from gatecert.store.postgres import lease_rows, sending_again, version_rows
 from gatecert.store.postgres.field_store import FieldStore
 from gatecert.store.postgres.fleet_store import FleetStore
 from gatecert.store.postgres.held_lease import LENGTH
@@ -1163,7 +1163,7 @@ def test_what_could_not_be_read_is_sent_again_after_a_while(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(fleet_versions, "SENT_LATER", 0.0)
+    monkeypatch.setattr(sending_again, "SENT_LATER", 0.0)
     first.add_generation("vpn", issued(), 1, now=NOW)
     (version,) = (tmp_path / A / "gateways" / "vpn" / "versions").iterdir()
     intact = {path: path.read_bytes() for path in version.iterdir()}

@@ -18,6 +18,7 @@ from gatecert.store.file_store import FileStore
 from gatecert.store.postgres import enrolment_rows, lease_rows
 from gatecert.store.postgres.held_lease import HeldLease, host_clock, lost
 from gatecert.store.postgres.reserved_orders import ReservedOrders
+from gatecert.store.postgres.sending_again import SendingAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -72,6 +73,7 @@ class FleetLeases(FileStore):
         self._enrolments: dict[str, EnrolmentRow] = {}  # as last read or written
         self._lockers: dict[str, int] = {}  # the thread that holds each gateway's lock
         self._reserved = ReservedOrders(self._layout)
+        self._again = SendingAgain(self)
         self._writes = False  # whether this process may write, and not only read
         self._beginning = threading.Lock()
 

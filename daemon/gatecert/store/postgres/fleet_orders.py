@@ -1,20 +1,19 @@
 """The orders of a host's store: intents, and the requests that the whole fleet counts.
 
 Whatever is written to the rows is in this host's files before it is committed, so that it can be
-sent again (``fleet_versions``).
+sent again (``sending_again``).
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from gatecert.errors import DatabaseError
 from gatecert.model import LimitReached, OrderHeld
 from gatecert.model.fleet import usable_limits
-from gatecert.store import json_record
 from gatecert.store.postgres import expense_rows, intent_rows, lease_rows, turn_rows
 from gatecert.store.postgres.fleet_leases import FleetLeases, RefusedError
 
@@ -44,13 +43,6 @@ logger = logging.getLogger(__name__)
 
 TOLD_AGAIN: Final = 3600.0  # seconds; another host may have said that nothing is due
 KEPT: Final = " (a tenth of the limit is kept for urgent orders)"
-
-
-@dataclass(frozen=True, slots=True)
-class _CountedDirectories:
-    """The directory URLs of CAs at which this host has counted requests."""
-
-    urls: tuple[str, ...] = ()
 
 
 class FleetOrders(FleetLeases):
@@ -261,18 +253,8 @@ class FleetOrders(FleetLeases):
         self, directory_url: str, expenses: Expenses, within: Limits
     ) -> LimitReached | None:
         """Count requests in this host's own file, unless a limit forbids them."""
-        known = self._counted_directories()
-        if directory_url not in known:
-            self._layout.make(self._layout.rate_limit_usage)
-            record = _CountedDirectories((*known, directory_url))
-            json_record.write_record(self._layout.counted_directories, record)
+        self._again.note_directory(directory_url)
         return super().count_requests(directory_url, expenses, within)
-
-    def _counted_directories(self) -> tuple[str, ...]:
-        """Return where this host has counted requests: a database may have lost that."""
-        path = self._layout.counted_directories
-        record = json_record.read_record(path, _CountedDirectories)
-        return record.urls if record is not None else ()
 
     def instants(
         self,

@@ -56,7 +56,7 @@ class FleetStates(FleetVersions):
         own = self._own_state(gateway)
         if gateway in self._unshared:
             return own
-        self._send_what_is_left()
+        self._again.send_what_is_left()
         try:
             with self.database.transaction() as rows:
                 shared = enrolment_rows.read(rows, gateway)

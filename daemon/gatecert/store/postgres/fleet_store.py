@@ -108,13 +108,13 @@ class FleetStore(FleetStates):
         """
         self._told.clear()
         self._scheduled.clear()
-        super()._send_again(rows)
         if not self._writes:
             return
+        self._again.send(rows)
         if self.shared is not None:
             lease_rows.keep_scheduled(rows, self.shared)
-        for gateway in self._shared_gateways():
-            with self._or_later(f"the reserved order of gateway {gateway}"):
+        for gateway in self._again.shared_gateways():
+            with self._again.or_later(f"the reserved order of gateway {gateway}"):
                 self._reserved.send_again(rows, gateway)
 
     # ------------------------------------------------------------------ deployments

@@ -1,37 +1,22 @@
-"""The versions of a host's store: installed by one host, copied by all, and sent again.
-
-After every connection, a process that writes sends again what this host has written lately, because
-a server that took over may have lost the end of it: the requests that a limit may count, open
-intents and newest versions.
-"""
+"""The versions of a host's store: installed by one host, and copied by all."""
 
 from __future__ import annotations
 
 import logging
-import math
-import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from gatecert.errors import DatabaseError, StateError, StorageError
+from gatecert.errors import DatabaseError, StorageError
 from gatecert.model import Origin
-from gatecert.model.fleet import LONGEST_PERIOD
 from gatecert.store import durable, json_record
-from gatecert.store.postgres import (
-    enrolment_rows,
-    expense_rows,
-    intent_rows,
-    lease_rows,
-    version_rows,
-)
+from gatecert.store.postgres import enrolment_rows, intent_rows, lease_rows, version_rows
 from gatecert.store.postgres.fleet_leases import RemovedGeneration
 from gatecert.store.postgres.fleet_orders import FleetOrders
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
+    from datetime import datetime
 
     from psycopg import Connection
 
@@ -39,14 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SENT_AGAIN: Final = timedelta(days=8)  # intents and versions; what a limit may count, for longer
-SENT_LATER: Final = 60.0  # seconds, after which it is tried again what could not be read
-
 
 class FleetVersions(FleetOrders):
     """Files and rows of versions; see ``store.protocol.Store``."""
-
-    _send_at = math.inf  # on ``time.monotonic()``: when to try again what could not be sent again
 
     def add_version(
         self, gateway: str, issued: IssuedChain, *, now: datetime, key_group: str | None = None
@@ -195,81 +175,3 @@ class FleetVersions(FleetOrders):
             following = intent_rows.next_generation(rows, gateway, generation)
             version_rows.insert(rows, gateway, following, self.issued(own[0]), self._keys)
         return False
-
-    # ------------------------------------------------------------------ after a connection
-
-    def _send_again(self, rows: Connection) -> None:
-        """Write again what this host has written in the last days, after a connection.
-
-        A server that took over may have lost the end of it. A process that only reads leaves it to
-        those that write.
-        """
-        if not self._writes:
-            return
-        self._send_at = math.inf
-        now = datetime.now(UTC)
-        since = now - SENT_AGAIN
-        directory_urls = set(expense_rows.directory_urls(rows))
-        with self._or_later("the CAs with counted requests"):
-            directory_urls.update(self._counted_directories())
-        for directory_url in directory_urls:
-            with self._or_later(f"the requests counted at {directory_url}"):
-                requests = self.counted_requests(directory_url)
-                recent = [each for each in requests if each.at > now - LONGEST_PERIOD]
-                expense_rows.ExpenseRows(rows, directory_url).insert(
-                    expense_rows.identified(rows, recent)
-                )
-        for gateway in self._shared_gateways():
-            with self._or_later(f"gateway {gateway}"):
-                if self._has_changed(gateway, since):
-                    self._send_gateway_again(rows, gateway, since)
-
-    @contextmanager
-    def _or_later(self, what: str) -> Iterator[None]:
-        """Go on where a file cannot be read, and send everything again after a while."""
-        try:
-            yield
-        except StateError as error:  # of a file, or its lock; the database is as good as before
-            logger.warning("not sent again: %s error=%s", what, error)
-            self._send_at = time.monotonic() + SENT_LATER
-
-    def _send_what_is_left(self) -> None:
-        """Connect anew, which sends everything, once it is time to try again what failed."""
-        if time.monotonic() >= self._send_at:
-            self._send_at = math.inf
-            self.database.close()
-
-    def _send_gateway_again(self, rows: Connection, gateway: str, since: datetime) -> None:
-        lease_rows.enter(rows, gateway)
-        known = lease_rows.generation(rows, gateway)
-        for intent in self.own_requests(gateway):
-            if intent.generation > known and intent.created > since:
-                intent_rows.insert(rows, gateway, intent, self._keys)
-        shared = [version for version in self.versions(gateway) if version.generation]
-        newest = max(shared, key=lambda version: version.generation, default=None)
-        if newest is None or newest.generation < known:
-            return
-        if newest.generation > known and not lease_rows.is_free(rows, gateway):
-            return  # it would end the order of another host; a later pass sends it
-        version_rows.insert(rows, gateway, newest.generation, self.issued(newest), self._keys)
-
-    def _shared_gateways(self) -> list[str]:
-        """Return the shared gateways of which this host has files."""
-        with self._or_later("gateways"):
-            entries = durable.subdirectories(self._layout.gateways)
-            return [entry.name for entry in entries if entry.name not in self._unshared]
-        return []
-
-    def _has_changed(self, gateway: str, since: datetime) -> bool:
-        """Tell whether a request or version came or went since then."""
-        parents = self._layout.requests(gateway), self._layout.versions(gateway)
-        return any(_changed(parent) > since for parent in parents)
-
-
-def _changed(directory: Path) -> datetime:
-    """Return when an entry of a directory was added or removed; long ago if there is none."""
-    with durable.step("look at", directory):
-        try:
-            return datetime.fromtimestamp(directory.stat().st_mtime, UTC)
-        except FileNotFoundError:
-            return datetime.min.replace(tzinfo=UTC)
