@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gatecert.errors import LeaseLostError, StorageError
 from gatecert.store import json_record
@@ -41,34 +41,42 @@ class RemovedGeneration:
     generation: int
 
 
-class FleetLeases(FileStore):
-    """Files, and the right to change what the hosts of a cluster share.
+class FleetAccess(NamedTuple):
+    """Access to what the hosts share.
 
-    Args:
-        state_directory: As for `FileStore`.
+    Attributes:
         database: The connection to the fleet's database.
         keys: Seal private keys before they leave the host.
         lease_length: How long the server gives a lease, in seconds.
         unshared: The gateways of which each host has a certificate of its own.
-
-    Attributes:
-        database: See above.
     """
 
-    def __init__(
-        self,
-        state_directory: Path,
-        database: Database,
-        keys: SealingKeys,
-        *,
-        lease_length: float,
-        unshared: Collection[str],
-    ) -> None:
+    database: Database
+    keys: SealingKeys
+    lease_length: float
+    unshared: Collection[str]
+
+
+class FleetLeases(FileStore):
+    """Files, and the right to change what the hosts of a cluster share.
+
+    Each subclass has one kind of what is shared, and none overrides a method of another.
+
+    Args:
+        state_directory: As for `FileStore`.
+        access: To what the hosts share.
+
+    Attributes:
+        database: The connection to the fleet's database.
+    """
+
+    def __init__(self, state_directory: Path, access: FleetAccess) -> None:
         super().__init__(state_directory)
-        self.database = database
-        self._keys = keys
-        self._lease_length = lease_length
-        self._unshared = frozenset(unshared)
+        self.database = access.database
+        self._keys = access.keys
+        self._lease_length = access.lease_length
+        self._unshared = frozenset(access.unshared)
+        self._ordered: dict[str, int] = {}  # generation of the last intent that was seen
         self._held: dict[str, HeldLease] = {}  # until the version is installed, or lost
         self._enrolments: dict[str, EnrolmentRow] = {}  # as last read or written
         self._lockers: dict[str, int] = {}  # the thread that holds each gateway's lock

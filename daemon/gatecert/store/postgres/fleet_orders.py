@@ -18,7 +18,6 @@ from gatecert.store.postgres import expense_rows, intent_rows, lease_rows, turn_
 from gatecert.store.postgres.fleet_leases import FleetLeases, RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from datetime import datetime, timedelta
     from pathlib import Path
     from uuid import UUID
@@ -35,8 +34,7 @@ if TYPE_CHECKING:
         RequestKind,
     )
     from gatecert.model.fleet import Urgency
-    from gatecert.store.postgres.database import Database
-    from gatecert.store.postgres.sealing import SealingKeys
+    from gatecert.store.postgres.fleet_leases import FleetAccess
     from gatecert.store.protocol import Lease
 
 logger = logging.getLogger(__name__)
@@ -48,19 +46,8 @@ KEPT: Final = " (a tenth of the limit is kept for urgent orders)"
 class FleetOrders(FleetLeases):
     """Files and rows of orders; see ``store.protocol.Store``."""
 
-    def __init__(
-        self,
-        state_directory: Path,
-        database: Database,
-        keys: SealingKeys,
-        *,
-        lease_length: float,
-        unshared: Collection[str],
-    ) -> None:
-        super().__init__(
-            state_directory, database, keys, lease_length=lease_length, unshared=unshared
-        )
-        self._ordered: dict[str, int] = {}  # generation of the last intent that was seen
+    def __init__(self, state_directory: Path, access: FleetAccess) -> None:
+        super().__init__(state_directory, access)
         self._scheduled: dict[str, tuple[tuple[Urgency, datetime | None], float]] = {}  # as told
 
     def open_order(  # noqa: PLR0913 - see Store
@@ -176,6 +163,10 @@ class FleetOrders(FleetLeases):
                 return
             lease_rows.schedule(rows, gateway, urgency, due)
         self._scheduled[gateway] = (urgency, due), time.monotonic() + TOLD_AGAIN
+
+    def _forget_schedules(self) -> None:
+        """Forget which schedules were told: the server may have lost them."""
+        self._scheduled.clear()
 
     def pause_orders(self, directory_url: str, pause: timedelta) -> None:
         """Let no host place an order at a CA for a while."""

@@ -21,34 +21,22 @@ from gatecert.errors import DatabaseError, EnrolmentDamagedError, StorageError
 from gatecert.model import EnrolmentState
 from gatecert.store import durable, json_record
 from gatecert.store.postgres import enrolment_rows, version_rows
-from gatecert.store.postgres.fleet_versions import FleetVersions
+from gatecert.store.postgres.fleet_leases import FleetLeases
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from pathlib import Path
 
     from gatecert.model import GatewayState
-    from gatecert.store.postgres.database import Database
-    from gatecert.store.postgres.sealing import SealingKeys
+    from gatecert.store.postgres.fleet_leases import FleetAccess
 
 logger = logging.getLogger(__name__)
 
 
-class FleetStates(FleetVersions):
+class FleetStates(FleetLeases):
     """Files and rows of states; see ``store.protocol.Store``."""
 
-    def __init__(
-        self,
-        state_directory: Path,
-        database: Database,
-        keys: SealingKeys,
-        *,
-        lease_length: float,
-        unshared: Collection[str],
-    ) -> None:
-        super().__init__(
-            state_directory, database, keys, lease_length=lease_length, unshared=unshared
-        )
+    def __init__(self, state_directory: Path, access: FleetAccess) -> None:
+        super().__init__(state_directory, access)
         self._damaged: dict[str, EnrolmentDamagedError] = {}  # as last read
 
     def state(self, gateway: str) -> GatewayState:

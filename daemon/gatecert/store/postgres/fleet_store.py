@@ -27,7 +27,10 @@ from gatecert.store.postgres import (
     token_rows,
 )
 from gatecert.store.postgres.database import PAUSE, Database
+from gatecert.store.postgres.fleet_leases import FleetAccess
+from gatecert.store.postgres.fleet_orders import FleetOrders
 from gatecert.store.postgres.fleet_states import FleetStates
+from gatecert.store.postgres.fleet_versions import FleetVersions
 from gatecert.store.postgres.held_lease import LENGTH
 from gatecert.store.postgres.reserved_orders import ReservedOrder
 from gatecert.store.postgres.sealing import read_sealing_keys
@@ -58,7 +61,7 @@ ANSWERED_WITHIN: Final = 10.0  # seconds that the other hosts get to acknowledge
 ANSWERS_POLLED: Final = 0.2  # seconds between two looks at what they have acknowledged
 
 
-class FleetStore(FleetStates):
+class FleetStore(FleetOrders, FleetVersions, FleetStates):
     """All persistent state of a host of a fleet; see ``store.protocol.HostStore``.
 
     Args:
@@ -87,13 +90,9 @@ class FleetStore(FleetStates):
         lease_length: float = LENGTH,
         pause: float = PAUSE,
     ) -> None:
-        super().__init__(
-            state_directory,
-            Database(place, after_connect=self._send_again, pause=pause),
-            read_sealing_keys(place.sealing_keys),
-            lease_length=lease_length,
-            unshared=unshared,
-        )
+        database = Database(place, after_connect=self._send_again, pause=pause)
+        keys = read_sealing_keys(place.sealing_keys)
+        super().__init__(state_directory, FleetAccess(database, keys, lease_length, unshared))
         self.place = place
         self.shared: Collection[str] | None = None
         self._life = uuid4()
@@ -107,7 +106,7 @@ class FleetStore(FleetStates):
         Nothing is due any more for gateways that it no longer shares.
         """
         self._told.clear()
-        self._scheduled.clear()
+        self._forget_schedules()
         if not self._writes:
             return
         self._again.send(rows)

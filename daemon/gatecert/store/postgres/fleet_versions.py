@@ -11,8 +11,7 @@ from gatecert.errors import DatabaseError, StorageError
 from gatecert.model import Origin
 from gatecert.store import durable, json_record
 from gatecert.store.postgres import enrolment_rows, intent_rows, lease_rows, version_rows
-from gatecert.store.postgres.fleet_leases import RemovedGeneration
-from gatecert.store.postgres.fleet_orders import FleetOrders
+from gatecert.store.postgres.fleet_leases import FleetLeases, RemovedGeneration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class FleetVersions(FleetOrders):
+class FleetVersions(FleetLeases):
     """Files and rows of versions; see ``store.protocol.Store``."""
 
     def add_version(
