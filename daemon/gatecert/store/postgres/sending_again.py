@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SENT_AGAIN: Final = timedelta(days=8)  # intents and versions; what a limit may count, for longer
-SENT_LATER: Final = 60.0  # seconds, after which it is tried again what could not be read
+SENT_LATER: Final = 60.0  # seconds until what could not be read is tried again
 
 
 @dataclass(frozen=True, slots=True)
